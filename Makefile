@@ -1,0 +1,55 @@
+# make demo   set everything up and segment the sample photos      make test   set everything up and run all checks
+# make lab    open JupyterLab on the notebooks                     make clean  remove what the demo wrote
+
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := output/demo
+CATALOG := data_catalog/demo.zarr
+
+.PHONY: demo test lab format clean
+
+demo: .venv/.demo
+	$(BIN)/segscape run notebooks/segment.ipynb -o $(DEMO)/segment.ipynb --html $(DEMO)/segment.html \
+		-p images data_catalog/samples/samples.csv -p catalog $(CATALOG) -p cluster local -p engines 2 \
+		-p scales 0.5,0.75,1,1.25 -p flip true
+	$(BIN)/segscape run notebooks/explore.ipynb -o $(DEMO)/explore.ipynb --html $(DEMO)/report.html \
+		-p catalog $(CATALOG) -p covariate scene -p overlay_sheet $(DEMO)/overlays.png
+	@echo && $(BIN)/segscape status $(CATALOG) --images
+	@printf '\nLook at:\n  %s\n  %s\n  %s\n  %s\n' \
+		"$(DEMO)/report.html     the table, the bars, the photos with their label maps" \
+		"$(DEMO)/overlays.png    the photos alone" \
+		"$(DEMO)/segment.ipynb   the notebook that did the work, as it ran" \
+		"$(CATALOG)      every result; toolkit.Catalog.open(...).to_xarray()"
+
+test: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+	$(BIN)/pytest
+
+lab: .venv/.lab
+	$(BIN)/jupyter lab notebooks/segment.ipynb
+
+format: .venv/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/nbstripout notebooks/*.ipynb
+
+clean:
+	rm -rf $(DEMO) $(CATALOG)
+
+# One virtual environment; each stamp says that it holds what that target needs, at the versions of constraints.txt.
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "$(PYTHON) is older than Python 3.11: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "venv is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+.venv/.demo: EXTRAS :=
+.venv/.lab: EXTRAS := [lab]
+.venv/.test: EXTRAS := [dev]
+.venv/.demo .venv/.lab .venv/.test: pyproject.toml constraints.txt | .venv/bin/python
+	@echo "setting up .venv (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
+	@touch $@

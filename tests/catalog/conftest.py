@@ -1,0 +1,62 @@
+"""Catalogs of images that need not exist, on every kind of store."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from zarr.abc.store import Store
+from zarr.storage import LocalStore, MemoryStore
+
+from toolkit.catalog import DONE, FAILED, Catalog, OwnedBlock, RunSettings
+
+CLASS_NAMES = ("sky", "tree", "road")
+
+Note = Callable[..., None]
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """An empty store."""
+    return LocalStore(tmp_path / "demo.zarr") if request.param == "local" else MemoryStore()
+
+
+@pytest.fixture
+def settings() -> RunSettings:
+    """A run of three classes."""
+    return RunSettings("a model", "0" * 64, CLASS_NAMES, {"scales": [0.5, 1.0], "flip": True}, 1, ((0, 0, 0),) * 3)
+
+
+@pytest.fixture
+def catalog(store: Store) -> Catalog:
+    """Ten images in blocks of four."""
+    return Catalog.create(store, [f"/photos/{number}.jpg" for number in range(10)], block_size=4)
+
+
+@pytest.fixture
+def run_id(catalog: Catalog, settings: RunSettings) -> str:
+    """A run of the catalog; nothing of it is done."""
+    return catalog.start_run(settings)
+
+
+@pytest.fixture
+def note_done() -> Note:
+    """Notes a row as done in an owned block; all of it is of one class."""
+
+    def note(owned: OwnedBlock, row: int, class_index: int = 0, **values: object) -> None:
+        composition = np.eye(len(CLASS_NAMES), dtype=np.float32)[class_index]
+        results = {"attempts": 1, "engine": "host:1", "started": 1_000, "seconds": 0.5, "height": 2, "width": 3}
+        owned.writer.set(row, composition=composition, status=DONE, **{**results, **values})
+
+    return note
+
+
+@pytest.fixture
+def note_failed() -> Note:
+    """Notes a row as failed in an owned block."""
+
+    def note(owned: OwnedBlock, row: int, **values: object) -> None:
+        results = {"attempts": 1, "error": 1, "engine": "host:1", "started": 1_000, "seconds": 0.5}
+        owned.writer.set(row, status=FAILED, **{**results, **values})
+
+    return note

@@ -1,0 +1,54 @@
+"""What tests of several packages share: small real photos, and the built-in model."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import toolkit as tk
+from toolkit import paths
+
+SMALL = (96, 64)  # width, height: one tile of `small_protocol`
+
+MakePhotos = Callable[..., list[Path]]
+
+
+@pytest.fixture(scope="session")
+def model() -> tk.Model:
+    """The built-in model."""
+    return tk.load_model("deeplabv3-mobilenetv2-voc")
+
+
+@pytest.fixture(scope="session")
+def small_protocol() -> tk.Protocol:
+    """One tile per small photo."""
+    return tk.Protocol(crop_size=97)
+
+
+@pytest.fixture(scope="session")
+def make_photos() -> MakePhotos:
+    """Writes n small photos into a folder: the ten samples whole, then differing parts of them."""
+    samples = []
+    for path in sorted((paths.data_catalog() / "samples").glob("*.[jp][pn]g")):
+        with Image.open(path) as image:
+            samples.append((path.stem, image.convert("RGB")))
+
+    def make(folder: Path, n: int = 10) -> list[Path]:
+        folder.mkdir(parents=True, exist_ok=True)
+        photos = []
+        for number in range(n):
+            name, image = samples[number % len(samples)]
+            margin = 0.04 * (number // len(samples))
+            box = (margin * image.width, margin * image.height, image.width, (1 - margin) * image.height)
+            photos.append(folder / f"{number:03d}-{name}.png")
+            image.resize(SMALL, box=box).save(photos[-1])
+        return photos
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def small_photos(make_photos: MakePhotos, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The ten samples, small; not to be changed by a test."""
+    return make_photos(tmp_path_factory.mktemp("photos"))

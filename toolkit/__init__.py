@@ -1,0 +1,62 @@
+"""Segment hundreds of thousands of images on engines, and explore what the pictures are made of.
+
+Public names are imported when they are first used, so that ``import toolkit`` stays quick and never imports torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PACKAGE_OF = {
+    "Catalog": "toolkit.catalog",
+    "Cluster": "toolkit.engines",
+    "Model": "toolkit.models",
+    "Progress": "toolkit.runs",
+    "Protocol": "toolkit.segmentation",
+    "ReadLimits": "toolkit.sources",
+    "Run": "toolkit.runs",
+    "load_dataset": "toolkit.models",
+    "load_model": "toolkit.models",
+    "open_cluster": "toolkit.engines",
+    "plan": "toolkit.segmentation",
+    "segment": "toolkit.runs",
+    "segment_image": "toolkit.segmentation",
+}
+
+__all__ = [
+    "Catalog",
+    "Cluster",
+    "Model",
+    "Progress",
+    "Protocol",
+    "ReadLimits",
+    "Run",
+    "__version__",
+    "load_dataset",
+    "load_model",
+    "open_cluster",
+    "plan",
+    "segment",
+    "segment_image",
+]
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Catalog
+    from toolkit.engines import Cluster, open_cluster
+    from toolkit.models import Model, load_dataset, load_model
+    from toolkit.runs import Progress, Run, segment
+    from toolkit.segmentation import Protocol, plan, segment_image
+    from toolkit.sources import ReadLimits
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PACKAGE_OF:
+        raise AttributeError(f"module 'toolkit' has no attribute {name!r}")
+    value = getattr(import_module(_PACKAGE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

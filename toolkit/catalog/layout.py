@@ -1,0 +1,98 @@
+"""The format on disk: where everything lies in the store, and the type of every per-image array.
+
+    images/<segment>/                      uri(image), covariates; written once, its attributes last
+    runs/<run_id>/                         attributes: the run's settings
+    runs/<run_id>/<segment>/<generation>/  one array per `RESULT_FIELDS`
+        labels/<block>/<part>              label maps of some images, flat, one after the other
+    runs/<run_id>/log/<driver>/<n>.jsonl   why images failed, in words
+    claims/<run_id>/<segment>/<block>/<generation>   who owns the block
+
+Every per-image array has the block as its chunk. Whoever claims a block gets a generation of his own and writes only
+there; nothing that another owner wrote is ever overwritten. Readers merge: see `toolkit.catalog.results`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+FORMAT_VERSION = 1
+FORMAT_ATTRIBUTE = "segscape_catalog"
+
+LARGEST_ORDINARY_BLOCK = 1024
+_SMALLEST_BLOCK = 16
+_MOST_BLOCKS = 4096
+_BLOCKS_OF_SMALL_CATALOGS = 64
+
+PENDING, DONE, FAILED = 0, 1, 2
+STATUS_NAMES = np.array(["pending", "done", "failed"])
+
+
+def block_size_for(n_images: int) -> int:
+    """Rows per block: a power of two, 1,024 for ordinary catalogs.
+
+    Smaller in small catalogs, so that several drivers find work; larger from four million images on, so that the number
+    of stored objects stays bounded.
+    """
+    wanted = max(_SMALLEST_BLOCK, min(LARGEST_ORDINARY_BLOCK, n_images // _BLOCKS_OF_SMALL_CATALOGS))
+    wanted = max(wanted, -(-n_images // _MOST_BLOCKS))
+    return 1 << (wanted - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class ResultField:
+    """One per-image array of a run."""
+
+    name: str
+    """Name of the array."""
+    dtype: type[Any]
+    """NumPy type of its elements."""
+    fill_value: Any
+    """What an image has that was not written yet."""
+    per_class: bool = False
+    """Whether the array is (image, class_name) instead of (image)."""
+
+
+STATUS = ResultField("status", np.uint8, PENDING)
+
+RESULT_FIELDS: tuple[ResultField, ...] = (
+    ResultField("composition", np.float32, float("nan"), per_class=True),
+    ResultField("attempts", np.uint8, 0),
+    ResultField("error", np.uint8, 0),  # position in ERROR_CODES
+    ResultField("engine", str, ""),  # "host:pid"
+    ResultField("started", np.int64, -1),  # milliseconds since 1970-01-01 UTC
+    ResultField("seconds", np.float32, float("nan")),
+    ResultField("height", np.uint32, 0),  # pixels
+    ResultField("width", np.uint32, 0),  # pixels
+    ResultField("label_part", np.int64, -1),  # which array of labels/<block>; -1: no label map was kept
+    ResultField("label_offset", np.int64, 0),  # where in it the image begins, pixels
+    STATUS,  # the last to be written and the first to be read: whoever sees `done` finds the results
+)
+
+
+def segment_path(segment: int) -> str:
+    return f"images/{segment:05d}"
+
+
+def run_path(run_id: str) -> str:
+    return f"runs/{run_id}"
+
+
+def generations_path(run_id: str, segment: int) -> str:
+    return f"{run_path(run_id)}/{segment:05d}"
+
+
+def generation_path(run_id: str, segment: int, generation: int) -> str:
+    return f"{generations_path(run_id, segment)}/{generation}"
+
+
+def label_path(run_id: str, segment: int, generation: int, block: int, part: int) -> str:
+    return f"{generation_path(run_id, segment, generation)}/labels/{block}/{part}"
+
+
+def log_path(run_id: str) -> str:
+    return f"{run_path(run_id)}/log"
+
+
+def claims_path(run_id: str, segment: int, block: int) -> str:
+    return f"claims/{run_id}/{segment:05d}/{block}"

@@ -1,0 +1,228 @@
+"""The results of a run: written by the owner of each block, read by anyone, merged over generations.
+
+A row's result is that of the newest generation that holds it as done, else of the newest that holds it as failed. So a
+result is never lost to a later attempt, and an owner that wakes up late changes nothing that a newer one wrote.
+Readers load the status of every generation before any result; writers write it last: `done` always has its results.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import zarr
+from zarr.abc.store import Store
+
+from toolkit.catalog.layout import (
+    DONE,
+    FAILED,
+    PENDING,
+    RESULT_FIELDS,
+    STATUS,
+    ResultField,
+    generation_path,
+    generations_path,
+)
+from toolkit.catalog.objects import names
+
+_RESULTS_BEFORE_STATUS = [field for field in RESULT_FIELDS if field is not STATUS]
+
+
+@dataclass(frozen=True)
+class SegmentShape:
+    """What the arrays of a segment are sized by."""
+
+    segment: int
+    """Number of the segment."""
+    n_images: int
+    """Rows in it."""
+    block_size: int
+    """Rows per block."""
+
+    @property
+    def n_blocks(self) -> int:
+        """Number of blocks."""
+        return -(-self.n_images // self.block_size)
+
+    def rows(self, block: int) -> slice:
+        """Rows of the segment that a block covers."""
+        return slice(block * self.block_size, min((block + 1) * self.block_size, self.n_images))
+
+
+class GenerationArrays:
+    """The arrays of one generation of a run's segment.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        The catalog's store.
+    run_id : str
+        The run.
+    shape : SegmentShape
+        The segment.
+    generation : int
+        The generation.
+    class_names : tuple of str
+        The run's classes.
+    """
+
+    def __init__(
+        self, store: Store, run_id: str, shape: SegmentShape, generation: int, class_names: tuple[str, ...]
+    ) -> None:
+        self._store = store
+        self._path = generation_path(run_id, shape.segment, generation)
+        self._shape = shape
+        self._n_classes = len(class_names)
+        self._class_names = class_names
+
+    def create(self) -> None:
+        """Preallocate what does not exist yet. Every owner of a block in this generation does so, all alike."""
+        group = zarr.open_group(self._store, path=self._path, mode="a")
+        for field in RESULT_FIELDS:
+            if field.name not in group:
+                per_class = (self._n_classes,) if field.per_class else ()
+                group.create_array(
+                    field.name,
+                    shape=(self._shape.n_images, *per_class),
+                    chunks=(self._shape.block_size, *per_class),
+                    dtype=field.dtype,
+                    fill_value=field.fill_value,
+                    dimension_names=("image", "class_name") if field.per_class else ("image",),
+                )
+        if "class_name" not in group:
+            names_array = np.array(self._class_names, dtype=object)
+            group.create_array(
+                "class_name", data=names_array.astype(np.dtypes.StringDType()), dimension_names=("class_name",)
+            )
+
+    def exists(self) -> bool:
+        """Whether the generation was created completely."""
+        return "class_name" in names(self._store, self._path)
+
+    def read(self, field: ResultField, rows: slice) -> np.ndarray:
+        """The values of some rows of the segment."""
+        return np.asarray(zarr.open_array(self._store, path=f"{self._path}/{field.name}", mode="r")[rows])
+
+    def write(self, field: ResultField, rows: slice, values: np.ndarray) -> None:
+        """Write the values of a whole block."""
+        zarr.open_array(self._store, path=f"{self._path}/{field.name}", mode="r+")[rows] = values
+
+
+@dataclass(frozen=True)
+class Results:
+    """Merged results of consecutive rows of a segment."""
+
+    values: dict[str, np.ndarray]
+    """Array per field of `RESULT_FIELDS`; first axis the rows."""
+    generation: np.ndarray
+    """Generation that each row's result comes from; -1 for pending rows."""
+
+    @property
+    def status(self) -> np.ndarray:
+        """Status number per row."""
+        return self.values[STATUS.name]
+
+
+def empty_values(n_rows: int, n_classes: int) -> dict[str, np.ndarray]:
+    """Arrays of every result field as they are before anything is written."""
+    return {
+        field.name: np.full(
+            (n_rows, n_classes) if field.per_class else n_rows,
+            field.fill_value,
+            dtype=object if field.dtype is str else field.dtype,
+        )
+        for field in RESULT_FIELDS
+    }
+
+
+def read_results(store: Store, run_id: str, shape: SegmentShape, class_names: tuple[str, ...], rows: slice) -> Results:
+    """Merge the generations of some rows of a segment.
+
+    Parameters
+    ----------
+    store, run_id, shape, class_names
+        As for `GenerationArrays`.
+    rows : slice
+        Rows of the segment, with start and stop.
+
+    Returns
+    -------
+    Results
+        One entry per row.
+    """
+    sources = _generations(store, run_id, shape, class_names)
+    statuses = {generation: arrays.read(STATUS, rows) for generation, arrays in sources.items()}
+    n_rows = rows.stop - rows.start
+    chosen = _choose_generations(statuses, n_rows)
+    values = empty_values(n_rows, len(class_names))
+    for generation, arrays in sources.items():
+        taken = chosen == generation
+        if taken.any():
+            values[STATUS.name][taken] = statuses[generation][taken]
+            for field in _RESULTS_BEFORE_STATUS:
+                values[field.name][taken] = arrays.read(field, rows)[taken]
+    return Results(values, chosen)
+
+
+def read_status(
+    store: Store, run_id: str, shape: SegmentShape, class_names: tuple[str, ...], rows: slice
+) -> np.ndarray:
+    """Merged status numbers of some rows, uint8 ``(rows,)``; cheaper than the results."""
+    sources = _generations(store, run_id, shape, class_names)
+    merged = np.full(rows.stop - rows.start, PENDING, dtype=np.uint8)
+    for arrays in sources.values():
+        status = arrays.read(STATUS, rows)
+        merged[status == FAILED] = np.where(merged[status == FAILED] == DONE, DONE, FAILED)
+        merged[status == DONE] = DONE
+    return merged
+
+
+def _generations(
+    store: Store, run_id: str, shape: SegmentShape, class_names: tuple[str, ...]
+) -> dict[int, GenerationArrays]:
+    """The complete generations of a segment, oldest first."""
+    numbers = sorted(int(name) for name in names(store, generations_path(run_id, shape.segment)) if name.isdigit())
+    arrays = {number: GenerationArrays(store, run_id, shape, number, class_names) for number in numbers}
+    return {number: generation for number, generation in arrays.items() if generation.exists()}
+
+
+def _choose_generations(statuses: dict[int, np.ndarray], n_rows: int) -> np.ndarray:
+    chosen = np.full(n_rows, -1)
+    for wanted in (FAILED, DONE):  # what is done overrules what failed; newer overrules older
+        for generation in sorted(statuses):
+            chosen[statuses[generation] == wanted] = generation
+    return chosen
+
+
+class BlockWriter:
+    """The results of one block in the generation that its owner claimed. Keeps the block in memory; flushes it whole.
+
+    Parameters
+    ----------
+    arrays : GenerationArrays
+        The generation, created.
+    rows : slice
+        The block's rows.
+    n_classes : int
+        Number of classes.
+    """
+
+    def __init__(self, arrays: GenerationArrays, rows: slice, n_classes: int) -> None:
+        self._arrays = arrays
+        self._rows = rows
+        self._values = empty_values(rows.stop - rows.start, n_classes)
+        self._dirty = False
+
+    def set(self, row: int, **values: object) -> None:
+        """Note the result of a row (of the segment): values by field name, status among them."""
+        unknown = set(values) - set(self._values)
+        if unknown:
+            raise KeyError(f"no such result fields: {sorted(unknown)}")
+        for name, value in values.items():
+            self._values[name][row - self._rows.start] = value
+        self._dirty = True
+
+    def flush(self) -> None:
+        """Write what was noted since the last flush: results first, status last."""
+        if self._dirty:
+            for field in (*_RESULTS_BEFORE_STATUS, STATUS):
+                self._arrays.write(field, self._rows, self._values[field.name])
+            self._dirty = False

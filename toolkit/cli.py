@@ -1,0 +1,97 @@
+"""The command ``segscape``: run a notebook, look at a catalog, check the installation."""
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+import toolkit
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(toolkit.__version__, prog_name="segscape")
+def main() -> None:
+    """Segment images on engines, and explore what they are made of."""
+
+
+@main.command(short_help="Run a notebook with parameters.")
+@click.argument("notebook", type=click.Path(dir_okay=False))
+@click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="The executed notebook [output/NOTEBOOK].")
+@click.option("--html", type=click.Path(dir_okay=False), help="Also write it as a page, without its code.")
+@click.option("--help-notebook", is_flag=True, help="Only list the notebook's parameters.")
+def run(
+    notebook: str, given: tuple[tuple[str, str], ...], output: str | None, html: str | None, help_notebook: bool
+) -> None:
+    """Run NOTEBOOK through papermill.
+
+    A parameter that the notebook does not have, or a value of another type, is refused before anything runs. Paths are
+    relative to the working directory.
+    """
+    from toolkit.notebooks import NotebookError, ParameterError, parse_parameters, read_parameters, run_notebook
+
+    try:
+        parameters = read_parameters(notebook)
+        values = parse_parameters(parameters, given)
+    except (FileNotFoundError, ParameterError) as error:
+        raise click.UsageError(str(error)) from error
+    if help_notebook:
+        for parameter in parameters:
+            click.echo(f"{parameter.name}: {parameter.type_name} = {parameter.default}")
+            click.echo(f"    {parameter.help}")
+        return
+    output = output or str(Path("output") / Path(notebook).name)
+    try:
+        run_notebook(notebook, output, values, html)
+    except NotebookError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"executed notebook: {output}" + (f"\npage: {html}" if html else ""))
+
+
+@main.command(short_help="What a catalog holds.")
+@click.argument("catalog", type=click.Path())
+@click.option("--images", is_flag=True, help="Also the composition of every image.")
+def status(catalog: str, images: bool) -> None:
+    """Print the runs of CATALOG, and the images that failed in the newest."""
+    from toolkit.catalog import Catalog, CatalogError
+
+    try:
+        cat = Catalog.open(catalog)
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from error
+    runs = cat.runs()
+    click.echo(f"{catalog}: {len(cat):,} images, {len(runs)} run{'' if len(runs) == 1 else 's'}")
+    if runs.empty:
+        return
+    click.echo(runs[["model", "images", "done", "failed", "pending", "last_write"]].to_string())
+    errors = cat.errors()
+    if not errors.empty:
+        click.echo("\nfailed:\n" + "\n".join(f"  {message}" for message in errors["message"]))
+    if images:
+        from toolkit.widgets import composition_table
+
+        table = composition_table(cat.to_xarray())
+        click.echo("\n" + table.to_string(float_format=lambda fraction: f"{fraction:.1%}" if fraction else "·"))
+
+
+@main.command(short_help="Check the installation.")
+def doctor() -> None:
+    """Print what is installed and what is found, and segment one photo."""
+    import torch
+
+    from toolkit.models import list_models, load_model
+    from toolkit.paths import clusters, data_catalog
+    from toolkit.segmentation import Protocol, segment_image
+
+    click.echo(f"segscape {toolkit.__version__}, Python {platform.python_version()}, {os.cpu_count()} cores")
+    click.echo(", ".join(f"{name} {version(name)}" for name in ("torch", "zarr", "xarray", "ipyparallel", "papermill")))
+    click.echo(f"device: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'}")
+    click.echo(f"data catalog: {data_catalog()} (models: {', '.join(list_models())})")
+    click.echo(f"cluster profiles: {clusters()}")
+    model = load_model(list_models()[0])
+    photo = sorted((data_catalog() / "samples").glob("*.jpg"))[0]
+    result = segment_image(photo, model, Protocol())
+    height, width = result.labels.shape
+    click.echo(f"segmented {photo.name} with {model.name}: {height} × {width} pixels. All well.")

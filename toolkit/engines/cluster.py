@@ -1,0 +1,256 @@
+"""A cluster of engines: started here or by someone else, watched, and stopped without leaving anything behind."""
+
+import contextlib
+import math
+import operator
+import os
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from toolkit.engines.executors import Executor
+from toolkit.engines.ipyparallel import IPyParallelExecutor
+from toolkit.engines.launch import LaunchedCluster
+from toolkit.engines.profiles import runtime_directory
+from toolkit.engines.resources import EngineResources, as_table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_POLL_SECONDS = 0.2
+_IDENTIFY_SECONDS = 5.0
+_RESOURCES_SECONDS = 1.0
+
+
+class Cluster:
+    """Engines that run tasks; made by `Cluster.start` or `Cluster.connect`, and a context manager.
+
+    Examples
+    --------
+    >>> with Cluster.start("local", n=2) as cluster:  # doctest: +SKIP
+    ...     executor = cluster.executor()
+    ...     executor.submit(abs, -3).result()
+    3
+
+    Leaving the ``with`` block stops a cluster that was started here and disconnects from one that was not.
+    """
+
+    def __init__(self, client: Any, description: str, cluster_id: str, launched: LaunchedCluster | None = None) -> None:
+        self._client = client
+        self._description = description
+        self._launched = launched
+        self._stopped = False
+        self._executors: list[Executor] = []
+        self._resources = EngineResources(client)
+        self.cluster_id = cluster_id
+        self._resources.identify(_IDENTIFY_SECONDS)
+
+    @classmethod
+    def start(
+        cls, profile: str | os.PathLike[str] = "local", n: int | None = None, *, timeout: float = 60.0
+    ) -> "Cluster":
+        """Start a controller and engines, and connect to them.
+
+        They end with this process, even if it is killed.
+
+        Parameters
+        ----------
+        profile
+            The name of a profile that came with the toolkit (a folder of ``clusters/``), or the path of an ipyparallel
+            profile directory.
+        n
+            How many engines; default: the profile's number, or else one per physical core that this process may use.
+        timeout
+            How long, in seconds, to wait until all engines are there.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is not what it must be; the message says what is allowed.
+        TimeoutError
+            Something did not come in time; the message says what, and where the logs are.
+        RuntimeError
+            A process ended while starting; the message says where the logs are.
+        """
+        _check_timeout(timeout)
+        if n is not None:
+            n = _positive(n)
+        profile_dir = runtime_directory(profile)
+        launched = LaunchedCluster(profile_dir, n, timeout)
+        return cls(launched.client, f"profile {profile_dir.name!r}, started here", launched.cluster_id, launched)
+
+    @classmethod
+    def connect(
+        cls,
+        profile: str | None = None,
+        *,
+        profile_dir: str | os.PathLike[str] | None = None,
+        cluster_id: str = "",
+        connection_file: str | os.PathLike[str] | None = None,
+        timeout: float = 30.0,
+    ) -> "Cluster":
+        """Connect to a cluster that someone else started, e.g. with ``ipcluster start --profile-dir=clusters/local``.
+
+        Parameters
+        ----------
+        profile
+            The name of a profile that came with the toolkit; default: ``"local"``.
+        profile_dir
+            Instead of ``profile``: the path of an ipyparallel profile directory.
+        cluster_id
+            Which of several clusters of a profile; ``ipcluster start`` gives none, `Cluster.start` makes one up and
+            holds it in its attribute ``cluster_id``.
+        connection_file
+            Instead of all those: the path of the controller's ``ipcontroller-client.json``.
+        timeout
+            How long, in seconds, to wait for the controller and the first engine.
+
+        Raises
+        ------
+        TypeError, ValueError
+            An argument is not what it must be; the message says what is allowed.
+        TimeoutError
+            No controller answered in time, or it had no engine.
+        """
+        _check_timeout(timeout)
+        if sum(given is not None for given in (profile, profile_dir, connection_file)) > 1:
+            raise ValueError("give only one of profile, profile_dir and connection_file")
+        if connection_file is None:
+            folder = Path(profile_dir) if profile_dir is not None else runtime_directory(profile or "local")
+            connection_file = folder / "security" / f"ipcontroller{'-' if cluster_id else ''}{cluster_id}-client.json"
+        path = Path(connection_file).absolute()
+        client = _connected_client(path, timeout)
+        return cls(client, f"connected by {path}", cluster_id)
+
+    @property
+    def n_engines(self) -> int:
+        """How many engines are registered now; 0 after `stop`."""
+        return len(self.ids)
+
+    @property
+    def ids(self) -> list[int]:
+        """The ids of the engines that are registered now. The id of an engine that died is not used again."""
+        return [] if self._stopped else list(self._client.ids)
+
+    def executor(self) -> Executor:
+        """Return an executor that runs tasks on these engines; it is closed when the cluster stops.
+
+        Raises
+        ------
+        RuntimeError
+            The cluster was stopped.
+        """
+        if self._stopped:
+            raise RuntimeError("this cluster was stopped; start or connect to another")
+        executor = IPyParallelExecutor(self._client)
+        self._executors.append(executor)
+        return executor
+
+    def resources(self) -> "pd.DataFrame":
+        """What the engines are and use now, without waiting for those that are busy.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per engine: ``engine`` (its id), ``host``, ``pid``, ``device`` (``"cpu"`` or ``"cuda:0 NAME"``),
+            ``cpu_percent`` (of one core, since the table was last asked for), ``memory`` (resident, bytes), ``threads``
+            and ``since`` (when its process was started, UTC).
+
+        Notes
+        -----
+        Engines of this machine are measured from here. An engine of another machine is asked, and its numbers are
+        missing while it is busy; so is everything about one that has been busy ever since it joined.
+        """
+        if self._stopped:
+            return as_table([])
+        return self._resources.table(_RESOURCES_SECONDS)
+
+    def stop(self) -> None:
+        """Stop the engines and the controller if they were started here, else only disconnect. May be called twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for executor in self._executors:
+            executor.close()
+        if self._launched is not None:
+            self._launched.stop()
+        else:
+            self._client.close(linger=0)
+
+    def __enter__(self) -> "Cluster":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "stopped" if self._stopped else f"{self.n_engines} engine{'' if self.n_engines == 1 else 's'}"
+        return f"<Cluster: {state}; {self._description}>"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        table = self.resources()
+        table["memory"] = (table["memory"] / 2**20).round()
+        table = table.rename(columns={"cpu_percent": "cpu %", "memory": "memory MiB"})
+        return f"<p>{escape(repr(self)[1:-1])}</p>{table.to_html(index=False, na_rep='–')}"
+
+
+def _positive(n: int) -> int:
+    problem = f"n={n!r} must be a positive number of engines"
+    if isinstance(n, bool):
+        raise TypeError(problem)
+    try:
+        number = operator.index(n)
+    except TypeError as error:
+        raise TypeError(problem) from error
+    if number < 1:
+        raise ValueError(problem)
+    return number
+
+
+def _check_timeout(timeout: float) -> None:
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise ValueError(f"timeout={timeout!r} must be a positive number of seconds")
+
+
+def _connected_client(connection_file: Path, timeout: float) -> Any:
+    """Return a client of the controller that wrote the file, once it has an engine."""
+    import ipyparallel
+
+    deadline = time.monotonic() + timeout
+    while not connection_file.exists():
+        if time.monotonic() > deadline:
+            raise TimeoutError(_nothing_runs(connection_file, timeout))
+        time.sleep(_POLL_SECONDS)
+    try:
+        client = ipyparallel.Client(str(connection_file), timeout=max(1.0, deadline - time.monotonic()))
+    except TimeoutError as error:
+        raise TimeoutError(
+            f"the controller that wrote {connection_file} did not answer within {timeout:g} s; if it no longer runs, "
+            "delete that file and start the cluster again"
+        ) from error
+    while not client.ids:
+        if time.monotonic() > deadline:
+            with contextlib.suppress(OSError):
+                client.close(linger=0)
+            raise TimeoutError(
+                f"the controller of {connection_file} runs, but no engine joined it within {timeout:g} s; "
+                f"see the logs in {connection_file.parent.parent / 'log'}"
+            )
+        time.sleep(_POLL_SECONDS)
+    return client
+
+
+def _nothing_runs(connection_file: Path, timeout: float) -> str:
+    prefix, suffix = "ipcontroller-", "-client.json"
+    names = sorted(path.name for path in connection_file.parent.glob(f"{prefix}*{suffix}"))
+    found = ", ".join(repr(name.removeprefix(prefix).removesuffix(suffix)) for name in names)
+    others = f"; there are clusters with cluster_id {found}" if found else ""
+    return (
+        f"no cluster is running here: {connection_file} did not appear within {timeout:g} s{others}. Start one with "
+        f"`ipcluster start --profile-dir={connection_file.parent.parent}`, or with toolkit.Cluster.start(...)"
+    )

@@ -1,0 +1,57 @@
+"""Tasks run in this process, one after the other: no cluster is needed, and a debugger sees everything."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+from toolkit.engines.executors import EngineTaskError, Result, Task
+from toolkit.engines.outstanding import Outstanding
+
+
+class InProcessExecutor:
+    """An `Executor` whose only engine is one thread of this process.
+
+    Examples
+    --------
+    >>> executor = InProcessExecutor()
+    >>> executor.submit(abs, -3).result()
+    3
+    >>> executor.close()
+    """
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="in-process-engine")
+        self._outstanding = Outstanding()
+        self._closed = threading.Event()
+
+    @property
+    def n_engines(self) -> int:
+        """1, or 0 once the executor is closed."""
+        return 0 if self._closed.is_set() else 1
+
+    def submit(self, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
+        """Run ``function(task)`` in the thread; see `Executor.submit`."""
+        if self._closed.is_set():
+            raise RuntimeError("this executor is closed")
+        future = self._outstanding.new()
+        self._thread.submit(self._run, future, function, task)
+        return future
+
+    def close(self) -> None:
+        """Cancel what has not begun and wait for the task that is running."""
+        self._closed.set()
+        self._outstanding.cancel_all()
+        self._thread.shutdown()
+
+    def _run(self, future: "Future[Any]", function: Callable[[Any], Any], task: Any) -> None:
+        if not self._outstanding.claim(future):
+            return
+        try:
+            result = function(task)
+        except BaseException as raised:  # noqa: BLE001  SystemExit too: on an engine it would end the task, not the driver
+            error = EngineTaskError.of(raised)
+            error.__cause__ = raised
+            future.set_exception(error)
+        else:
+            future.set_result(result)

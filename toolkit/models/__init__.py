@@ -1,0 +1,28 @@
+"""Networks by name: weights, classes, normalisation."""
+
+from toolkit.models.bundles import BundleError, load_bundle
+from toolkit.models.descriptors import (
+    DatasetDescriptor,
+    ModelDescriptor,
+    list_datasets,
+    list_models,
+    load_dataset,
+    load_model_descriptor,
+)
+from toolkit.models.loading import UnknownModelError, load_model
+from toolkit.models.model import Model, Normalization
+
+__all__ = [
+    "BundleError",
+    "DatasetDescriptor",
+    "Model",
+    "ModelDescriptor",
+    "Normalization",
+    "UnknownModelError",
+    "list_datasets",
+    "list_models",
+    "load_bundle",
+    "load_dataset",
+    "load_model",
+    "load_model_descriptor",
+]

@@ -1,0 +1,192 @@
+"""Notebooks as commands: parameters checked before anything runs, papermill to run them, progress on the terminal."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+import yaml
+from nbconvert import HTMLExporter
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+
+from toolkit.display import LiveDisplay
+
+_ENGINE = "segscape"
+_QUIET = ["--IPKernelApp.log_level=40"]  # errors only: a newcomer's terminal is for the notebook's own words
+
+
+class ParameterError(ValueError):
+    """A parameter that the notebook does not have, or a value that is not of its type."""
+
+
+class NotebookError(RuntimeError):
+    """A cell of the notebook raised; the executed notebook holds the traceback."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A papermill parameter of a notebook, as its cell tagged ``parameters`` declares it."""
+
+    name: str
+    """Its name."""
+    type_name: str
+    """Its annotation, ``"None"`` if it has none."""
+    default: str
+    """Its default, as source text."""
+    help: str
+    """The comment behind it."""
+
+
+def read_parameters(notebook: str | Path) -> list[Parameter]:
+    """The parameters that a notebook takes, in their order.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such notebook.
+    """
+    if not Path(notebook).is_file():
+        raise FileNotFoundError(f"there is no notebook {str(notebook)!r}")
+    found = papermill.inspect_notebook(str(notebook))
+    return [
+        Parameter(entry["name"], str(entry["inferred_type_name"]), entry["default"], entry["help"])
+        for entry in found.values()
+    ]
+
+
+def parse_parameters(parameters: Sequence[Parameter], given: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Text from a command line as values for a notebook.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+        What the notebook takes.
+    given : sequence of (name, text)
+        What the person typed. Text for a ``str`` stays text; other text is read as YAML, and ``0.5, 1`` is a list
+        where the notebook wants one.
+
+    Returns
+    -------
+    dict
+        Values by name.
+
+    Raises
+    ------
+    ParameterError
+        A name is not among the parameters (the message offers the nearest), is given twice, or its value does not fit.
+    """
+    by_name = {parameter.name: parameter for parameter in parameters}
+    values: dict[str, Any] = {}
+    for name, text in given:
+        if name not in by_name:
+            near = difflib.get_close_matches(name, by_name, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ParameterError(f"the notebook has no parameter {name!r}{hint} It takes: {', '.join(by_name)}")
+        if name in values:
+            raise ParameterError(f"parameter {name!r} is given twice")
+        values[name] = _parse(by_name[name], text)
+    return values
+
+
+def _parse(parameter: Parameter, text: str) -> Any:
+    kind = parameter.type_name.split("[")[0].strip()
+    if kind == "str":
+        return text
+    if kind in ("list", "tuple") and not text.lstrip().startswith("["):
+        text = f"[{text}]"
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ParameterError(f"parameter {parameter.name}={text!r} cannot be read as {kind}") from error
+    if isinstance(value, int) and not isinstance(value, bool) and kind == "float":
+        value = float(value)
+    wanted = {"int": int, "float": float, "bool": bool, "list": list, "tuple": list, "dict": dict}.get(kind, object)
+    optional = parameter.type_name.endswith("None") and kind != "None"
+    if not isinstance(value, wanted) or (kind == "int" and isinstance(value, bool)):
+        if optional and value is None:
+            return None
+        raise ParameterError(f"parameter {parameter.name}={text!r} must be {parameter.type_name}")
+    return value
+
+
+def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, Any], html: str | Path | None) -> None:
+    """Run a notebook through papermill, in the working directory.
+
+    Parameters
+    ----------
+    notebook : path
+        The notebook; stays as it is.
+    output : path
+        Where the executed notebook goes; its folder is made.
+    values : mapping
+        Parameters by name, checked.
+    html : path, optional
+        Where it also goes as a page, without its code.
+
+    Raises
+    ------
+    NotebookError
+        A cell raised. The executed notebook, and the page, hold everything up to there.
+    """
+    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    papermill_engines.register(_ENGINE, _Engine)
+    try:
+        papermill.execute_notebook(
+            str(notebook), str(output), dict(values), engine_name=_ENGINE, progress_bar=False, kernel_name=None
+        )
+    except PapermillExecutionError as error:
+        raise NotebookError(f"{error.ename}: {error.evalue}\nThe executed notebook is {output}") from error
+    finally:
+        if html is not None and Path(output).is_file():
+            _write_html(Path(output), Path(html))
+
+
+def _write_html(notebook: Path, page: Path) -> None:
+    exporter: Any = HTMLExporter(  # type: ignore[no-untyped-call]
+        exclude_input=True, exclude_input_prompt=True, exclude_output_prompt=True
+    )
+    executed = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    body, _ = exporter.from_notebook_node(executed)
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(body, encoding="utf-8")
+
+
+class _Shown:
+    """The plain text of an output, for a terminal."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+
+class _Client(PapermillNotebookClient):  # type: ignore[misc]
+    """Shows on the terminal what the notebook prints and the newest state of what it displays in place."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._live = LiveDisplay()
+
+    def process_message(self, message: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        content = message["content"]
+        if message["msg_type"] == "stream":
+            print(content["text"], end="", flush=True)
+        elif "display_id" in content.get("transient", {}):
+            text = content["data"].get("text/plain", "")
+            self._live.show(_Shown(text), last=" running: " not in text)
+        return super().process_message(message, *args, **kwargs)
+
+
+class _Engine(NBClientEngine):  # type: ignore[misc]
+    """Papermill's own engine, with the client above."""
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **kwargs: Any) -> None:
+        client = _Client(nb_man, kernel_name=kernel_name, timeout=None, startup_timeout=60, extra_arguments=_QUIET)
+        client.execute()

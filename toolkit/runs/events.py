@@ -1,0 +1,69 @@
+"""What a run tells its observers: a few small events, in order, from the driver's thread."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["running", "finished", "cancelled", "stopped"]
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """A run is about to hand out work."""
+
+    run_id: str
+    """The run."""
+    total: int
+    """Images in the catalog."""
+    done: int
+    """Images that were done before."""
+    failed: int
+    """Images that had failed before and are not tried again."""
+    todo: int
+    """Images that this call will work on."""
+    n_engines: int
+    """Engines at hand."""
+
+
+@dataclass(frozen=True)
+class BatchEnded:
+    """An engine came back with a batch; not on disk yet."""
+
+    engine: str
+    """Who did it, as ``host:pid``."""
+    done: int
+    """Images of the batch that are done."""
+    failed: int
+    """Images of the batch that failed."""
+
+
+@dataclass(frozen=True)
+class EngineLost:
+    """An engine died; its batch is tried again, in smaller pieces."""
+
+    engine: str
+    """Which one."""
+    images: int
+    """How many images it had."""
+
+
+@dataclass(frozen=True)
+class Flushed:
+    """Everything up to here is in the catalog."""
+
+    seconds: float
+    """How long writing took."""
+
+
+@dataclass(frozen=True)
+class RunEnded:
+    """No work is left in progress, and everything is in the catalog."""
+
+    state: State
+    """``"finished"``; ``"cancelled"``; or ``"stopped"`` by an error."""
+    reason: str = ""
+    """What stopped it; empty otherwise."""
+
+
+Event = RunStarted | BatchEnded | EngineLost | Flushed | RunEnded
+Observer = Callable[[Event], None]

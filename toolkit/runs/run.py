@@ -1,0 +1,235 @@
+"""Segment a catalog: the call, and the handle it returns."""
+
+import functools
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from toolkit.catalog import Catalog, RunSettings
+from toolkit.display import LiveDisplay
+from toolkit.engines import Cluster, Executor, InProcessExecutor, NoEnginesError
+from toolkit.models import Model, load_model
+from toolkit.runs.driver import Driver, DriverOptions
+from toolkit.runs.events import Event, Observer, RunEnded
+from toolkit.runs.progress import Progress, ProgressCounter
+from toolkit.runs.tasks import Work
+from toolkit.runs.worker import segment_batch
+from toolkit.segmentation import NUMERICS_VERSION, Protocol, check_compatible
+from toolkit.sources import ReadLimits
+
+
+class RunError(RuntimeError):
+    """A run stopped before its end; what was finished is in the catalog, and the same call goes on from there."""
+
+
+class Run:
+    """A run in progress, or one that ended. `segment` makes these.
+
+    The work goes on in a thread. In Jupyter the object displays its progress and keeps that display true.
+
+    Attributes
+    ----------
+    id : str
+        The run's id in the catalog.
+    """
+
+    def __init__(self, run_id: str, executor: Executor, observers: Sequence[Observer]) -> None:
+        self.id = run_id
+        self._executor = executor
+        self._counter = ProgressCounter(run_id)
+        self._observers = list(observers)
+        self._display: LiveDisplay | None = None
+        self._cancelled = threading.Event()
+        self._error: Exception | None = None
+        self._thread = threading.Thread(target=lambda: None)
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run is: state, total, done, failed, pending, images_per_second, …"""
+        return self._counter.progress()
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Wait for the end, showing the progress. An interrupt cancels the run, cleanly.
+
+        Parameters
+        ----------
+        timeout : float, optional
+            Seconds to wait at most.
+
+        Raises
+        ------
+        RunError
+            An error stopped the run; its cause is attached.
+        TimeoutError
+            The run goes on after ``timeout`` seconds. It is not cancelled by that.
+        KeyboardInterrupt
+            After what was in progress has been finished and written.
+        """
+        self._show_progress()
+        try:
+            self._thread.join(timeout)
+        except KeyboardInterrupt:
+            self.cancel()
+            self._thread.join()
+            raise
+        if self._thread.is_alive():
+            raise TimeoutError(f"run {self.id} goes on after {timeout:g} seconds: {self.progress}")
+        if self._error is not None:
+            raise RunError(
+                f"run {self.id} stopped: {self._error}\nWhat was finished is in the catalog; "
+                "mend the cause and make the same call again to go on."
+            ) from self._error
+
+    def cancel(self) -> None:
+        """Begin nothing new. What is in progress is finished and written; `wait` tells when that has happened."""
+        self._cancelled.set()
+
+    def start(self, driver: Driver) -> None:
+        """Set a driver to work."""
+        self._thread = threading.Thread(target=self._drive, args=(driver,), name=f"run-{self.id}")
+        self._thread.start()
+
+    def emit(self, event: Event) -> None:
+        """Tell everyone; an observer that raises is told nothing more, and the run goes on."""
+        self._counter(event)
+        for observer in list(self._observers):
+            try:
+                observer(event)
+            except Exception as error:  # noqa: BLE001 - hours of work must not end for a broken progress bar
+                self._observers.remove(observer)
+                warnings.warn(f"observer {observer!r} raised {error!r} and is not called any more", stacklevel=1)
+        self._refresh()
+
+    @property
+    def cancelled(self) -> threading.Event:
+        """Set once the run was asked to stop."""
+        return self._cancelled
+
+    def _drive(self, driver: Driver) -> None:
+        try:
+            driver.run()
+        except Exception as error:  # noqa: BLE001 - raised again by wait()
+            self._error = error
+            self.emit(RunEnded("stopped", str(error).splitlines()[0]))
+        else:
+            self.emit(RunEnded("cancelled" if self._cancelled.is_set() else "finished"))
+        finally:
+            self._executor.close()
+
+    def _show_progress(self) -> None:
+        if self._display is None:
+            self._display = LiveDisplay()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        progress = self.progress
+        counting = progress.state == "running" and progress.total == 0
+        if self._display is not None and not counting:
+            self._display.show(progress, last=progress.state != "running")
+
+    def _ipython_display_(self) -> None:
+        self._show_progress()
+
+    def __repr__(self) -> str:
+        return f"<{self.progress}>"
+
+
+def segment(
+    catalog: Catalog,
+    model: Model | str,
+    protocol: Protocol | None = None,
+    *,
+    cluster: Cluster | None = None,
+    retry: Literal["failed"] | None = None,
+    labels: bool = True,
+    limits: ReadLimits | None = None,
+    flush_seconds: float = 5.0,
+    observers: Sequence[Observer] = (),
+) -> Run:
+    """Segment the images of a catalog that this model and protocol have not segmented yet.
+
+    Returns at once; the work goes on in the background and every finished image is in the catalog within seconds. The
+    same call after a crash, a cancellation or new images goes on where the last one ended.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        The images, and where results go.
+    model : Model or str
+        From `load_model`, or what that takes.
+    protocol : Protocol, optional
+        Scales, tiles and merging; ``Protocol()`` by default.
+    cluster : Cluster, optional
+        The engines that do the work; this process if left out.
+    retry : "failed", optional
+        Work on the images that failed before, and on no others.
+    labels : bool
+        Whether label maps are kept, beside the compositions.
+    limits : ReadLimits, optional
+        Caps on bytes and pixels of an image; larger ones fail as ``too_large``.
+    flush_seconds : float
+        Finished work is on disk after that many seconds.
+    observers : sequence of callables
+        Called with every event of the run (`toolkit.runs.events`), in its thread.
+
+    Returns
+    -------
+    Run
+        Its handle; displays itself in Jupyter.
+
+    Raises
+    ------
+    TypeError, ValueError
+        An argument is not what it must be; nothing was begun.
+    NoEnginesError
+        The cluster has no engines.
+    """
+    if not isinstance(catalog, Catalog):
+        raise TypeError(f"catalog must be a Catalog, not {catalog!r}; open it with Catalog.open(path)")
+    model = load_model(model) if isinstance(model, str | Path) else model
+    protocol = Protocol() if protocol is None else protocol
+    _check_arguments(model, protocol, cluster, retry, flush_seconds)
+    settings = RunSettings(
+        model=model.name,
+        model_digest=model.digest,
+        class_names=model.class_names,
+        protocol=protocol.to_dict(),
+        numerics_version=NUMERICS_VERSION,
+        palette=model.palette,
+    )
+    run_id = catalog.start_run(settings)
+    run = Run(run_id, executor := cluster.executor() if cluster else InProcessExecutor(), observers)
+    # In this process the model at hand serves; engines load it by its source and compare digests.
+    function = segment_batch if cluster else functools.partial(segment_batch, model=model)
+    work = Work(model.source, model.digest, protocol, ReadLimits() if limits is None else limits)
+    options = DriverOptions(retry=retry == "failed", keep_labels=labels, flush_seconds=flush_seconds)
+    run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled))
+    return run
+
+
+def _check_arguments(model: object, protocol: object, cluster: object, retry: object, flush_seconds: float) -> None:
+    if not isinstance(model, Model):
+        raise TypeError(f"model must be a Model or the name of one, not {model!r}")
+    if not isinstance(protocol, Protocol):
+        raise TypeError(f"protocol must be a Protocol, not {protocol!r}")
+    check_compatible(model, protocol)
+    if not model.digest:
+        raise ValueError(
+            f"model {model.name!r} has no digest, so its results could not be told from another's; set one"
+        )
+    if retry not in (None, "failed"):
+        raise ValueError(f"retry must be None or 'failed', not {retry!r}")
+    if not flush_seconds > 0:
+        raise ValueError(f"flush_seconds must be above 0, not {flush_seconds!r}")
+    if cluster is None:
+        return
+    if not isinstance(cluster, Cluster):
+        raise TypeError(
+            f"cluster must be a Cluster or None, not {cluster!r}; start one with Cluster.start('local', n=2)"
+        )
+    if not cluster.n_engines:
+        raise NoEnginesError("the cluster has no engines")
+    if not model.source:
+        raise ValueError(f"model {model.name!r} was built by hand, so engines cannot load it; save it as a bundle")

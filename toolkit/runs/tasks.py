@@ -1,0 +1,79 @@
+"""What travels between a driver and its engines: small frozen records, never pixels."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from toolkit.catalog import LabelFolder
+from toolkit.segmentation import Protocol
+from toolkit.sources import ReadLimits
+
+
+@dataclass(frozen=True)
+class Work:
+    """What stays the same for all images of a run."""
+
+    model_source: str
+    """What ``load_model`` takes."""
+    model_digest: str
+    """sha256 that the loaded model must have."""
+    protocol: Protocol
+    """The numerics."""
+    limits: ReadLimits
+    """Caps on bytes and pixels of an image."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A batch of images for one engine."""
+
+    work: Work
+    """Model, protocol and limits."""
+    rows: tuple[int, ...]
+    """Rows of the images in their segment."""
+    uris: tuple[str, ...]
+    """URI of each image."""
+    labels: LabelFolder
+    """The block that the images belong to, and where their label maps go."""
+    first_part: int
+    """The first of ``len(rows)`` numbers that are this task's own, for the arrays it writes."""
+    keep_labels: bool = True
+    """Whether label maps are written."""
+    tries: int = 0
+    """How often this batch, alone or within a larger one, took an engine down."""
+
+
+@dataclass(frozen=True)
+class ImageOutcome:
+    """What became of one image."""
+
+    row: int
+    """Its row in the segment."""
+    started: int
+    """When work on it began, milliseconds since 1970-01-01 UTC."""
+    seconds: float
+    """How long segmenting took, without waiting for the file."""
+    error: str = ""
+    """Code from the error vocabulary; empty if it is done."""
+    message: str = ""
+    """What happened, naming the file; empty if it is done."""
+    composition: np.ndarray | None = field(default=None, repr=False)
+    """float32 ``(n_classes,)``; None if it failed."""
+    height: int = 0
+    """Pixels."""
+    width: int = 0
+    """Pixels."""
+    label_part: int = -1
+    """Array that holds the label map; -1 if none was kept."""
+    label_offset: int = 0
+    """First pixel in that array."""
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What became of a task's images."""
+
+    engine: str
+    """Who did it, as ``host:pid``."""
+    images: tuple[ImageOutcome, ...]
+    """One for each row of the task."""

@@ -1,0 +1,217 @@
+"""From the bytes of a picture to its pixels: upright RGB ``(height, width, 3)``, or an error that says why not."""
+
+import io
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from toolkit.sources.errors import SourceError
+from toolkit.sources.formats import ALLOWED_FORMATS, SELF_DELIMITING_FORMATS, ends_early, recognize
+from toolkit.sources.reading import DEFAULT_LIMITS, ReadLimits, read_bytes
+
+# The parsers are named rather than found by PIL.Image.open(formats=...). No other parser sees the bytes either way; but
+# open() judges the size by PIL's own process-wide limit, with a warning that can only be silenced for all threads at
+# once, where our cap is explicit. And a JPEG is a JPEG here: of the several pictures in a phone's MPO file, the first.
+_PARSERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+    "TIFF": TiffImagePlugin.TiffImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+}
+
+_COLOUR_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
+_UNSUPPORTED_BY_PILLOW = ("unsupported", "not yet supported", "unknown pixel mode", "cannot handle")
+_ALLOWED = f"allowed are {', '.join(ALLOWED_FORMATS)} with 1 to 16 bits per channel and one picture per file"
+
+_WARNINGS_LOCK = threading.Lock()
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_image(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
+    """Read and decode the picture behind a URI: :func:`read_bytes`, then :func:`decode_image`.
+
+    Parameters
+    ----------
+    uri : str
+        A plain path or a URI that has a reader.
+    limits : ReadLimits
+        Caps on bytes and pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(height, width, 3)``, RGB.
+
+    Raises
+    ------
+    SourceError
+        With any of the codes.
+    """
+    return decode_image(read_bytes(uri, limits), uri, limits)
+
+
+def decode_image(data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
+    """Decode a picture to upright RGB pixels.
+
+    Parameters
+    ----------
+    data : bytes
+        A whole JPEG, PNG, WebP, TIFF or BMP file, told by its first bytes and not by its name.
+    uri : str
+        Where it came from; only named in errors.
+    limits : ReadLimits
+        Caps on bytes and pixels. Pixels are counted from the header, before anything is decoded.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(height, width, 3)``, RGB, C-contiguous and writable, turned by the EXIF orientation (an unreadable EXIF
+        block counts as upright).
+
+    Raises
+    ------
+    SourceError
+        ``empty``, ``too_large``, ``not_an_image``, ``unsupported_format``, ``truncated`` or ``corrupt``; Pillow's own
+        exception, if there was one, is its ``__cause__``.
+    MemoryError
+        If the machine has no memory for the picture, which is not the picture's fault.
+
+    Notes
+    -----
+    Grey, 1-bit and palette pictures become RGB. Transparent ones are laid over white, as a viewer shows them. CMYK and
+    YCbCr are converted by Pillow's formulas; embedded colour profiles are not applied. 16-bit grey is scaled by 1/257
+    and rounded, never clipped; of 16-bit colour Pillow keeps the upper byte. Of an MPO file (phones, stereo cameras)
+    the first picture is taken.
+    """
+    format_name = _allowed_format(data, uri, limits)
+    try:
+        image = _PARSERS[format_name](io.BytesIO(data))
+        _require_decodable(image, format_name, uri, limits)
+        _load(image)
+        picture = _to_rgb(image)
+        orientation = _UPRIGHT.get(_orientation(image))
+        pixels = np.array(picture if orientation is None else picture.transpose(orientation))
+    except (SourceError, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise SourceError("too_large", uri, f"larger than Pillow reads: {error}") from error
+    except Exception as error:
+        raise _undecodable(error, format_name, data, uri) from error
+    if format_name in SELF_DELIMITING_FORMATS and ends_early(format_name, data):
+        raise _truncated(format_name, uri)
+    return pixels
+
+
+def _allowed_format(data: bytes, uri: str, limits: ReadLimits) -> str:
+    if not data:
+        raise SourceError("empty", uri, "the file has no bytes; copy it again")
+    if len(data) > limits.max_bytes:
+        reason = f"has {len(data)} bytes, more than max_bytes={limits.max_bytes}; raise ReadLimits.max_bytes"
+        raise SourceError("too_large", uri, reason)
+    format_name = recognize(data)
+    if format_name is None:
+        reason = f"starts with {data[:16]!r}, which is no picture; allowed are {', '.join(ALLOWED_FORMATS)}"
+        raise SourceError("not_an_image", uri, reason)
+    if format_name not in ALLOWED_FORMATS:
+        raise SourceError("unsupported_format", uri, f"is a file of format {format_name}; {_ALLOWED}; convert it first")
+    return format_name
+
+
+def _require_decodable(image: ImageFile.ImageFile, format_name: str, uri: str, limits: ReadLimits) -> None:
+    width, height = image.size
+    if width * height > limits.max_pixels:
+        reason = f"has {width} × {height} pixels, more than max_pixels={limits.max_pixels}; raise ReadLimits.max_pixels"
+        raise SourceError("too_large", uri, reason)
+    n_frames = getattr(image, "n_frames", 1)
+    if n_frames > 1:
+        what = f"{format_name} with {n_frames} {'pages' if format_name == 'TIFF' else 'frames'}"
+        raise SourceError("unsupported_format", uri, f"is a {what}; {_ALLOWED}; split it first")
+    if image.mode not in _COLOUR_MODES and not image.mode.startswith("I;16"):
+        reason = f"has pixels of Pillow's mode {image.mode}; {_ALLOWED}; convert it first"
+        raise SourceError("unsupported_format", uri, reason)
+
+
+def _load(image: ImageFile.ImageFile) -> None:
+    limit = Image.MAX_IMAGE_PIXELS
+    if image.format != "TIFF" or limit is None or image.width * image.height <= limit:
+        image.load()
+        return
+    # Of a TIFF alone Pillow warns here. One thread at a time: the filters of warnings are the whole process's.
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        image.load()
+
+
+def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        return _grey_to_rgb(image)
+    if image.mode == "RGB" and not image.has_transparency_data:
+        return image
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    white = Image.new("RGBA", image.size, "white")
+    return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _grey_to_rgb(image: ImageFile.ImageFile) -> Image.Image:
+    tags: Any = getattr(image, "tag_v2", {})
+    # Pillow leaves 12-bit values as they are, and applies "white is zero" to 8 bits only.
+    (n_bits,) = tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))
+    largest = (1 << n_bits) - 1
+    samples = np.asarray(image).astype(np.uint32)
+    transparent = samples == image.info["transparency"] if "transparency" in image.info else None
+    if tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0:
+        samples = largest - samples
+    grey = ((samples * 255 + largest // 2) // largest).astype(np.uint8)
+    if transparent is not None:
+        grey[transparent] = 255
+    return Image.fromarray(grey).convert("RGB")
+
+
+def _orientation(image: ImageFile.ImageFile) -> Any:
+    # Read after loading: a PNG may have its EXIF block behind its pixels. A TIFF is upright by then, and says so.
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - whatever is broken in the EXIF block, the picture itself is fine
+        return 1
+
+
+def _undecodable(error: Exception, format_name: str, data: bytes, uri: str) -> SourceError:
+    words = f"{type(error).__name__}: {error}"
+    if "truncated" in words.lower() or ends_early(format_name, data):
+        return _truncated(format_name, uri)
+    if any(phrase in words.lower() for phrase in _UNSUPPORTED_BY_PILLOW):
+        return SourceError(
+            "unsupported_format", uri, f"a {format_name} of a kind that is not read ({words}); {_ALLOWED}"
+        )
+    return SourceError("corrupt", uri, f"starts as a {format_name} and cannot be decoded ({words}); copy it again")
+
+
+def _truncated(format_name: str, uri: str) -> SourceError:
+    return SourceError("truncated", uri, f"is a {format_name} whose end is missing; copy it again")

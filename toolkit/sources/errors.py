@@ -1,0 +1,56 @@
+"""What can be wrong with a source: one exception with a small vocabulary of codes, and one for an empty selection."""
+
+ERROR_CODES = (
+    "missing",
+    "unreadable",
+    "empty",
+    "too_large",
+    "not_an_image",
+    "unsupported_format",
+    "truncated",
+    "corrupt",
+    "unsupported_scheme",
+)
+"""Every value of :attr:`SourceError.code`.
+
+``missing``: there is no such file. ``unreadable``: it is there and cannot be read (permission, a directory, a device, a
+loop of symbolic links, an error of the disk). ``empty``: no bytes. ``too_large``: more bytes or pixels than the limits
+allow. ``not_an_image``: the bytes are no picture. ``unsupported_format``: a picture of a format or pixel type that is
+not read. ``truncated``: the end of the picture is missing. ``corrupt``: an allowed format that cannot be decoded.
+``unsupported_scheme``: no reader for this kind of URI.
+"""
+
+
+class SourceError(Exception):
+    """An image could not be had from its URI. It pickles, so that it can cross from an engine to a driver.
+
+    Parameters
+    ----------
+    code : str
+        One of :data:`ERROR_CODES`.
+    uri : str
+        The URI as it was asked for.
+    reason : str
+        What is wrong in words, with the remedy where there is one.
+
+    Raises
+    ------
+    ValueError
+        If `code` is not in the vocabulary.
+    """
+
+    def __init__(self, code: str, uri: str, reason: str) -> None:
+        if code not in ERROR_CODES:
+            raise ValueError(f"code: {code!r} is not one of {', '.join(ERROR_CODES)}")
+        # All arguments go to Exception: it is what pickle rebuilds the error from.
+        super().__init__(code, uri, reason)
+        self.code = code
+        self.uri = uri
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.uri}: {self.reason} [{self.code}]"
+
+
+class NoImagesError(ValueError):
+    """A directory, pattern, table or list was asked for its images and has none."""

@@ -1,0 +1,123 @@
+"""Label maps over their photos, with a legend of what is in them."""
+
+from collections.abc import Sequence
+from pathlib import PurePath
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from PIL import Image
+
+from toolkit.catalog import Catalog
+from toolkit.sources import SourceError, read_image
+from toolkit.widgets.colors import class_colors
+
+_LONGEST_SIDE = 640
+_LEAST_FRACTION_IN_LEGEND = 0.001
+
+
+def overlay(photo: np.ndarray, labels: np.ndarray, colors: np.ndarray, opacity: float = 0.55) -> np.ndarray:
+    """Blend the classes' colours over a photo.
+
+    Parameters
+    ----------
+    photo : numpy.ndarray
+        uint8 ``(height, width, 3)``, RGB.
+    labels : numpy.ndarray
+        Class index per pixel ``(height, width)``.
+    colors : numpy.ndarray
+        RGB in 0…1 ``(n_classes, 3)``.
+    opacity : float
+        0 shows the photo alone, 1 the colours alone.
+
+    Returns
+    -------
+    numpy.ndarray
+        uint8 ``(height, width, 3)``.
+    """
+    blended: np.ndarray = (1 - opacity) * photo + opacity * 255 * colors[labels]
+    return np.asarray(blended.round().astype(np.uint8))
+
+
+def overlay_sheet(
+    catalog: Catalog,
+    run_id: str | None = None,
+    images: Sequence[int] | None = None,
+    *,
+    most: int = 12,
+    columns: int = 2,
+) -> Figure:
+    """Photos of a run side by side with their label maps.
+
+    Parameters
+    ----------
+    catalog : Catalog
+        Holds the run.
+    run_id : str, optional
+        The run; the newest by default.
+    images : sequence of int, optional
+        Rows of the images; by default the first that are done.
+    most : int
+        How many images at most.
+    columns : int
+        Pairs of photo and overlay per line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Photo, overlay and legend per image. A photo that cannot be read any more is said to be so in its place.
+    """
+    results = catalog.to_xarray(run_id)
+    run = str(results.attrs["run_id"])
+    done = np.flatnonzero(results.status.values == "done").tolist()
+    chosen: list[int] = [int(image) for image in (done if images is None else images)][:most]
+    names = [str(name) for name in results.class_name.values]
+    colors = np.array(list(class_colors(catalog, run, names).values()))
+    lines = max(1, -(-len(chosen) // columns))
+    figure = Figure(figsize=(7.2 * columns, 2.9 * lines), layout="constrained")
+    grid = figure.subplots(lines, 2 * columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for position, image in enumerate(chosen):
+        left, right = grid[position // columns, 2 * (position % columns) :][:2]
+        _draw_pair(left, right, catalog, run, image, results, names, colors)
+    return figure
+
+
+def _draw_pair(
+    left: Axes,
+    right: Axes,
+    catalog: Catalog,
+    run_id: str,
+    image: int,
+    results: xr.Dataset,
+    names: Sequence[str],
+    colors: np.ndarray,
+) -> None:
+    uri = str(results.uri.values[image])
+    left.set_title(PurePath(uri).name, fontsize="small", loc="left")
+    labels = catalog.labels(run_id, image)
+    try:
+        photo = read_image(uri)
+    except SourceError as error:
+        left.text(0.5, 0.5, f"photo: {error.code}", ha="center", transform=left.transAxes)
+        photo = np.full((*labels.shape, 3), 255, dtype=np.uint8)
+    if photo.shape[:2] != labels.shape:
+        left.text(0.5, 0.5, "the photo changed since", ha="center", transform=left.transAxes)
+        photo = np.full((*labels.shape, 3), 255, dtype=np.uint8)
+    size = _display_size(*labels.shape)
+    small_photo = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS))
+    small_labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+    left.imshow(small_photo)
+    right.imshow(overlay(small_photo, small_labels, colors))
+    composition = results.composition.values[image]
+    present = [index for index in np.argsort(-composition) if composition[index] >= _LEAST_FRACTION_IN_LEGEND]
+    handles = [Patch(color=colors[index], label=f"{names[index]} {composition[index]:.1%}") for index in present]
+    right.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="x-small")
+
+
+def _display_size(height: int, width: int) -> tuple[int, int]:
+    factor = min(1.0, _LONGEST_SIDE / max(height, width))
+    return max(1, round(width * factor)), max(1, round(height * factor))
