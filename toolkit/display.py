@@ -26,29 +26,41 @@ class LiveDisplay:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stderr
         self._handle: Any = None
+        self._waiting: object = None
         self._shown_at = float("-inf")
 
-    def show(self, state: object, *, last: bool = False) -> None:
-        """Show a state: an object with ``__str__`` and, for notebooks, ``_repr_html_``.
+    def show(self, state: object) -> None:
+        """Show a state, or keep it for `finish` if another was shown a moment ago.
 
         Parameters
         ----------
         state : object
-            What to show.
-        last : bool
-            Whether no other will follow; it is then shown in any case.
+            Has ``__str__`` and, for notebooks, ``_repr_html_``.
         """
-        in_notebook = _in_notebook()
-        terminal = self._stream.isatty()
-        interval = _NOTEBOOK_SECONDS if in_notebook else _TERMINAL_SECONDS if terminal else _LOG_SECONDS
-        if not last and time.monotonic() - self._shown_at < interval:
-            return
+        self._waiting = state
+        if time.monotonic() - self._shown_at >= self._interval():
+            self._write()
+
+    def finish(self) -> None:
+        """Show the last state, if it was not shown yet, and end the line of a terminal."""
+        if self._waiting is not None:
+            self._write()
+        if self._shown_at > float("-inf") and not _in_notebook() and self._stream.isatty():
+            print(file=self._stream, flush=True)
+        self._shown_at = float("-inf")
+
+    def _interval(self) -> float:
+        if _in_notebook():
+            return _NOTEBOOK_SECONDS
+        return _TERMINAL_SECONDS if self._stream.isatty() else _LOG_SECONDS
+
+    def _write(self) -> None:
+        state, self._waiting = self._waiting, None
         self._shown_at = time.monotonic()
-        if in_notebook:
+        if _in_notebook():
             self._update_output(state)
-        elif terminal:
-            self._stream.write(f"\r\x1b[2K{state}" + ("\n" if last else ""))
-            self._stream.flush()
+        elif self._stream.isatty():
+            print(f"\r\x1b[2K{state}", end="", file=self._stream, flush=True)
         else:
             print(state, file=self._stream, flush=True)
 

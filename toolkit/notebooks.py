@@ -156,16 +156,6 @@ def _write_html(notebook: Path, page: Path) -> None:
     page.write_text(body, encoding="utf-8")
 
 
-class _Shown:
-    """The plain text of an output, for a terminal."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __str__(self) -> str:
-        return self._text
-
-
 class _Client(PapermillNotebookClient):  # type: ignore[misc]
     """Shows on the terminal what the notebook prints and the newest state of what it displays in place."""
 
@@ -178,8 +168,9 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         if message["msg_type"] == "stream":
             print(content["text"], end="", flush=True)
         elif "display_id" in content.get("transient", {}):
-            text = content["data"].get("text/plain", "")
-            self._live.show(_Shown(text), last=" running: " not in text)
+            self._live.show(content["data"].get("text/plain", ""))
+        elif content.get("execution_state") == "idle":
+            self._live.finish()
         return super().process_message(message, *args, **kwargs)
 
 

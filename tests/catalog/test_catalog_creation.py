@@ -144,7 +144,7 @@ class TestRefusals:
             Catalog.create(tmp_path / "new.zarr", URIS, exist_ok=True)
 
     def test_a_remote_url(self) -> None:
-        with pytest.raises(CatalogError, match="'s3://bucket/demo.zarr': only local paths"):
+        with pytest.raises(CatalogError, match=r"'s3://bucket/demo\.zarr': only local paths"):
             Catalog.open("s3://bucket/demo.zarr")
 
     @pytest.mark.parametrize("location", [None, 3, b"demo.zarr"])

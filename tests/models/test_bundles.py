@@ -180,7 +180,7 @@ def test_a_definition_that_is_no_object_is_refused(folder: Path, text: str) -> N
 
 def test_an_unknown_architecture_is_refused_with_those_that_exist(folder: Path) -> None:
     edit(folder, lambda definition: definition.update(architecture="resnet"))
-    with pytest.raises(BundleError, match="'resnet' is unknown.*deeplabv3-mobilenetv2"):
+    with pytest.raises(BundleError, match=r"'resnet' is unknown.*deeplabv3-mobilenetv2"):
         load_model(folder)
 
 

@@ -84,9 +84,3 @@ def test_a_side_that_is_taken_is_left_alone(side: int, kind: tuple[int, int]) ->
 )
 def test_known_sides_round_to_known_sides(kind: tuple[int, int], side: int, expected: int) -> None:
     assert model_of(kind).round_up(side) == expected
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("side", [0, -1, -8])
-def test_a_side_without_pixels_is_not_taken(kind: tuple[int, int], side: int) -> None:
-    assert not model_of(kind).accepts(side)

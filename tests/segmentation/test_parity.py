@@ -44,8 +44,8 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
     return np.clip(blobs + generator.integers(-40, 41, blobs.shape), 0, 255).astype(np.uint8)
 
 
-def assert_equal_to_reference(pixels: np.ndarray, model: Model, protocol: Protocol, batch_size: int = 4) -> None:
-    """Hold probabilities, labels and composition against the reference's."""
+def compare_with_reference(pixels: np.ndarray, model: Model, protocol: Protocol, batch_size: int = 4) -> float:
+    """Hold probabilities, labels and composition against the reference's; the share of equal labels."""
     expected = reference_probabilities(pixels, model, protocol)
     found = mean_probabilities(pixels, model, protocol, batch_size=batch_size)
     assert found.shape == (model.n_classes, *pixels.shape[:2])
@@ -58,9 +58,9 @@ def assert_equal_to_reference(pixels: np.ndarray, model: Model, protocol: Protoc
     tied = first - second <= TOLERANCE
     labels, expected_labels = probabilities.argmax(0), expected.argmax(0)
     assert (labels == expected_labels)[~tied].all()
-    assert (labels == expected_labels).mean() >= 0.999 or tied.any()
     difference = np.abs(composition(labels, model.n_classes) - composition(expected_labels, model.n_classes)).max()
     assert difference <= TOLERANCE + tied.mean()
+    return float((labels == expected_labels).mean())
 
 
 def composition(labels: np.ndarray, n_classes: int) -> np.ndarray:
@@ -105,10 +105,10 @@ def cases(draw: st.DrawFn, modes: tuple[str, ...] = ("slide", "whole")) -> Case:
     return Case(height, width, protocol, seed=draw(st.integers(0, 99)), batch_size=draw(st.integers(1, 7)))
 
 
-@settings(deadline=None, max_examples=150, derandomize=True)
+@settings(deadline=None, max_examples=800, derandomize=True)
 @given(case=cases())
 def test_the_fast_path_equals_the_reference(small_model: Model, case: Case) -> None:
-    assert_equal_to_reference(case.pixels, small_model, case.protocol, case.batch_size)
+    compare_with_reference(case.pixels, small_model, case.protocol, case.batch_size)
 
 
 @pytest.mark.parametrize("merge", ["probabilities", "logits"])
@@ -118,28 +118,28 @@ def test_sizes_around_the_crop_equal_the_reference(
     small_model: Model, size: tuple[int, int], padding: Any, merge: Any
 ) -> None:
     protocol = Protocol(crop_size=24, stride=17, padding=padding, merge=merge, blend="gaussian", flip=True)
-    assert_equal_to_reference(noise(*size), small_model, protocol)
+    compare_with_reference(noise(*size), small_model, protocol)
 
 
 @pytest.mark.parametrize(("crop_size", "stride"), [(1, 1), (2, 1), (2, 2), (7, 1), (7, 7)])
 def test_the_smallest_crops_and_strides_equal_the_reference(small_model: Model, crop_size: int, stride: int) -> None:
     protocol = Protocol(scales=(0.7, 1.3), crop_size=crop_size, stride=stride, blend="gaussian")
-    assert_equal_to_reference(noise(9, 7), small_model, protocol, batch_size=7)
+    compare_with_reference(noise(9, 7), small_model, protocol, batch_size=7)
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(deadline=None, max_examples=80, derandomize=True)
 @given(case=cases(modes=("whole",)), kind=st.sampled_from([(8, 0), (8, 1), (32, 0), (2, 1)]))
 def test_a_whole_image_is_padded_to_a_size_that_the_network_takes(
     random_model: Callable[..., Model], case: Case, kind: tuple[int, int]
 ) -> None:
-    assert_equal_to_reference(case.pixels, random_model(5, *kind), case.protocol, case.batch_size)
+    compare_with_reference(case.pixels, random_model(5, *kind), case.protocol, case.batch_size)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (10, 1)])
 def test_an_image_of_one_row_or_column_in_a_network_of_8k_plus_1(
     random_model: Callable[..., Model], size: tuple[int, int]
 ) -> None:
-    assert_equal_to_reference(noise(*size), random_model(5, 8, 1), Protocol(mode="whole", pad_value="zero"))
+    compare_with_reference(noise(*size), random_model(5, 8, 1), Protocol(mode="whole", pad_value="zero"))
 
 
 @settings(deadline=None, max_examples=20, derandomize=True)
@@ -152,7 +152,7 @@ def test_the_batch_size_does_not_change_the_result(small_model: Model, case: Cas
         torch.testing.assert_close(probabilities, alone, rtol=0, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=40, derandomize=True)
+@settings(deadline=None, max_examples=80, derandomize=True)
 @given(case=cases(modes=("slide",)), scale=st.floats(0.2, 2))
 def test_where_tiles_lie_does_not_matter_to_a_network_without_context(
     pixel_model: Model, case: Case, scale: float
@@ -194,7 +194,7 @@ def test_flips_make_the_result_mirror_with_the_image(small_model: Model) -> None
 def test_pixels_may_be_a_view_of_another_array(small_model: Model, view: Any, resize: Any) -> None:
     """OpenCV's users turn BGR to RGB by ``pixels[:, :, ::-1]``."""
     protocol = Protocol(scales=(0.5, 1.0), crop_size=24, resize=resize)
-    assert_equal_to_reference(noise(30, 45)[view], small_model, protocol)
+    compare_with_reference(noise(30, 45)[view], small_model, protocol)
 
 
 @pytest.mark.parametrize(
@@ -211,4 +211,4 @@ def test_the_built_in_model_equals_the_reference_on_photos(built_in: Model, phot
     with Image.open(data_catalog() / "samples" / photo) as image:
         image.thumbnail((160, 160))
         pixels = np.asarray(image.convert("RGB"))
-    assert_equal_to_reference(pixels, built_in, protocol, batch_size=3)
+    assert compare_with_reference(pixels, built_in, protocol, batch_size=3) >= 0.999

@@ -207,29 +207,44 @@ def _fail_at_1(item: int) -> int:
     return item
 
 
-def test_a_failed_write_surfaces_in_a_later_submit() -> None:
-    with pytest.raises(OSError, match="disk full"), WriteBehind(_fail_at_1, behind=2) as behind:
-        for item in range(4):
+def _write_three(behind: WriteBehind[int, int], *, ask: bool = False, fail: bool = False) -> None:
+    """Write three items, of which the second fails, in a block that ends in one way or another."""
+    with behind:
+        for item in range(3):
             behind.submit(item)
-        pytest.fail("the fourth item was accepted")
+        if fail:
+            raise LookupError("mine")
+        if ask:
+            behind.results()
+
+
+def test_a_failed_write_surfaces_in_a_later_submit() -> None:
+    submitted = []
+
+    def write_on() -> None:
+        with WriteBehind(_fail_at_1, behind=1) as behind:
+            for item in range(9):
+                behind.submit(item)
+                submitted.append(item)
+
+    with pytest.raises(OSError, match="disk full"):
+        write_on()
+    assert submitted == [0, 1]
 
 
 def test_a_failed_write_surfaces_in_the_results() -> None:
-    with pytest.raises(OSError, match="disk full"), WriteBehind(_fail_at_1, behind=9) as behind:
-        behind.submit(0)
-        behind.submit(1)
-        behind.results()
+    with pytest.raises(OSError, match="disk full"):
+        _write_three(WriteBehind(_fail_at_1, behind=9), ask=True)
 
 
 def test_a_failed_write_surfaces_though_nobody_asks_for_the_results() -> None:
-    with pytest.raises(OSError, match="disk full"), WriteBehind(_fail_at_1, behind=9) as behind:
-        behind.submit(1)
+    with pytest.raises(OSError, match="disk full"):
+        _write_three(WriteBehind(_fail_at_1, behind=9))
 
 
 def test_an_error_of_the_caller_is_not_replaced_by_one_of_the_writer() -> None:
-    with pytest.raises(LookupError, match="mine"), WriteBehind(_fail_at_1, behind=9) as behind:
-        behind.submit(1)
-        raise LookupError("mine")
+    with pytest.raises(LookupError, match="mine"):
+        _write_three(WriteBehind(_fail_at_1, behind=9), fail=True)
 
 
 def test_the_writer_stops_when_the_block_ends() -> None:

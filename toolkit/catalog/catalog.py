@@ -360,16 +360,18 @@ class Catalog:
         written = started >= 0
         ended = started[written] + 1000 * np.nan_to_num(seconds[written])
         counts = {str(name): int(np.sum(status == number)) for number, name in enumerate(STATUS_NAMES)}
+        protocol = dict(record.settings.protocol)
+        protocol["scales"] = ", ".join(f"{scale:g}" for scale in protocol["scales"])
         return {
             "model": record.settings.model,
-            "protocol": dict(record.settings.protocol),
             "images": status.size,
             **counts,
             "created": pd.Timestamp(record.created).tz_localize(None),
             "first_write": _times(started[written].min()) if written.any() else pd.NaT,
             "last_write": _times(ended.max().astype(np.int64)) if written.any() else pd.NaT,
+            **protocol,
             "model_digest": record.settings.model_digest,
-            "by": dict(record.by),
+            **record.by,
         }
 
 

@@ -85,7 +85,7 @@ def _origin() -> dict[str, Any]:
         "user": _user(),
         "host": socket.gethostname(),
         "python": platform.python_version(),
-        "packages": {name: found for name in _RECORDED_PACKAGES if (found := _version(name))},
+        **{name: found for name in _RECORDED_PACKAGES if (found := _version(name))},
     }
 
 

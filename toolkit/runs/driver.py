@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 
@@ -21,7 +21,7 @@ from toolkit.catalog import (
     Owner,
     SegmentShape,
 )
-from toolkit.engines import EngineLostError, Executor
+from toolkit.engines import EngineLostError, Executor, NoEnginesError
 from toolkit.runs.events import BatchEnded, EngineLost, Flushed, Observer, RunStarted
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
 
@@ -184,6 +184,8 @@ class Driver:
         except EngineLostError as error:
             self._emit(EngineLost(str(error.engine), len(task.rows)))
             return self._after_loss(task, error)
+        except CancelledError as error:
+            raise NoEnginesError("the cluster was stopped while the run went on") from error
         self._note(task, outcome)
         mean = sum(image.seconds for image in outcome.images) / len(outcome.images)
         before = mean if self._seconds_per_image is None else self._seconds_per_image

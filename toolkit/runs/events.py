@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["running", "finished", "cancelled", "stopped"]
+State = Literal["running", "cancelling", "finished", "cancelled", "stopped"]
 
 
 @dataclass(frozen=True)

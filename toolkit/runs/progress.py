@@ -15,7 +15,7 @@ class Progress:
     run_id: str
     """The run."""
     state: State
-    """``"running"``, ``"finished"``, ``"cancelled"`` or ``"stopped"``."""
+    """``"running"``, ``"cancelling"``; ``"finished"``, ``"cancelled"`` or ``"stopped"`` by an error."""
     total: int
     """Images in the catalog."""
     done: int
@@ -32,6 +32,11 @@ class Progress:
     """How often an engine died under its work."""
     reason: str = ""
     """What stopped the run, if an error did."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether no work is in progress any more."""
+        return self.state not in ("running", "cancelling")
 
     @property
     def pending(self) -> int:

@@ -4,6 +4,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -43,12 +44,15 @@ class Run:
         self._display: LiveDisplay | None = None
         self._cancelled = threading.Event()
         self._error: Exception | None = None
-        self._thread = threading.Thread(target=lambda: None)
+        # Not Thread.join: when that is interrupted, Python 3.11 takes the thread for ended.
+        self._ended = threading.Event()
 
     @property
     def progress(self) -> Progress:
         """How far the run is: state, total, done, failed, pending, images_per_second, …"""
-        return self._counter.progress()
+        progress = self._counter.progress()
+        cancelling = self._cancelled.is_set() and not progress.ended
+        return replace(progress, state="cancelling") if cancelling else progress
 
     def wait(self, timeout: float | None = None) -> None:
         """Wait for the end, showing the progress. An interrupt cancels the run, cleanly.
@@ -69,12 +73,12 @@ class Run:
         """
         self._show_progress()
         try:
-            self._thread.join(timeout)
+            ended = self._ended.wait(timeout)
         except KeyboardInterrupt:
             self.cancel()
-            self._thread.join()
+            self._ended.wait()
             raise
-        if self._thread.is_alive():
+        if not ended:
             raise TimeoutError(f"run {self.id} goes on after {timeout:g} seconds: {self.progress}")
         if self._error is not None:
             raise RunError(
@@ -85,11 +89,11 @@ class Run:
     def cancel(self) -> None:
         """Begin nothing new. What is in progress is finished and written; `wait` tells when that has happened."""
         self._cancelled.set()
+        self._refresh()
 
     def start(self, driver: Driver) -> None:
         """Set a driver to work."""
-        self._thread = threading.Thread(target=self._drive, args=(driver,), name=f"run-{self.id}")
-        self._thread.start()
+        threading.Thread(target=self._drive, args=(driver,), name=f"run-{self.id}").start()
 
     def emit(self, event: Event) -> None:
         """Tell everyone; an observer that raises is told nothing more, and the run goes on."""
@@ -112,11 +116,12 @@ class Run:
             driver.run()
         except Exception as error:  # noqa: BLE001 - raised again by wait()
             self._error = error
-            self.emit(RunEnded("stopped", str(error).splitlines()[0]))
+            self.emit(RunEnded("stopped", (str(error) or repr(error)).splitlines()[0]))
         else:
             self.emit(RunEnded("cancelled" if self._cancelled.is_set() else "finished"))
         finally:
             self._executor.close()
+            self._ended.set()
 
     def _show_progress(self) -> None:
         if self._display is None:
@@ -124,10 +129,13 @@ class Run:
         self._refresh()
 
     def _refresh(self) -> None:
+        if self._display is None:
+            return
         progress = self.progress
-        counting = progress.state == "running" and progress.total == 0
-        if self._display is not None and not counting:
-            self._display.show(progress, last=progress.state != "running")
+        if progress.total:  # else it is still counting what there is to do
+            self._display.show(progress)
+        if progress.ended:
+            self._display.finish()
 
     def _ipython_display_(self) -> None:
         self._show_progress()

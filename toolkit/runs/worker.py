@@ -10,12 +10,13 @@ from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
+import psutil
 import torch
 
 from toolkit.catalog import LabelPlace
 from toolkit.models import Model, load_model
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task
-from toolkit.segmentation import segment_image
+from toolkit.segmentation import Protocol, bytes_needed, segment_image
 from toolkit.segmentation.pipeline import WriteBehind, read_ahead
 from toolkit.sources import SourceError, read_image
 
@@ -102,11 +103,12 @@ def _segment_one(row: int, uri: str, reading: "Future[np.ndarray]", task: Task, 
     try:
         pixels = reading.result()
         begin = time.perf_counter()
+        _check_memory(pixels, model, task.work.protocol)
         result = segment_image(pixels, model, task.work.protocol)
     except SourceError as error:
         return _failed(row, started, begin, error.code, str(error)), None
     except (MemoryError, torch.OutOfMemoryError) as error:
-        return _failed(row, started, begin, "out_of_memory", f"{uri}: not enough memory ({error})"), None
+        return _failed(row, started, begin, "out_of_memory", f"{uri}: not enough memory: {error}"), None
     except Exception:  # noqa: BLE001 - whatever it was, it is recorded, and it is this image's alone
         return _failed(row, started, begin, "internal", f"{uri}: {traceback.format_exc()}"), None
     outcome = ImageOutcome(
@@ -118,6 +120,20 @@ def _segment_one(row: int, uri: str, reading: "Future[np.ndarray]", task: Task, 
         width=result.labels.shape[1],
     )
     return outcome, result.labels
+
+
+def _check_memory(pixels: np.ndarray, model: Model, protocol: Protocol) -> None:
+    """Refuse what would have the operating system kill this process; a GPU says so itself."""
+    if next(model.network.parameters()).is_cuda:
+        return
+    height, width = pixels.shape[:2]
+    needed = bytes_needed(height, width, model, protocol)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise MemoryError(
+            f"{height} × {width} pixels take {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
+            "use smaller scales or fewer engines"
+        )
 
 
 def _failed(row: int, started: int, begin: float, code: str, message: str) -> ImageOutcome:

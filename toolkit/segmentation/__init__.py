@@ -1,6 +1,7 @@
 """One image → label map and composition: protocol, tiles, forward, merge; and the reference to check them by."""
 
 from toolkit.segmentation.forward import mean_probabilities
+from toolkit.segmentation.memory import bytes_needed
 from toolkit.segmentation.protocol import NUMERICS_VERSION, Protocol
 from toolkit.segmentation.reference import reference_probabilities
 from toolkit.segmentation.segment import SegmentedImage, check_compatible, label_dtype, segment_image
@@ -12,6 +13,7 @@ __all__ = [
     "Protocol",
     "SegmentedImage",
     "Tile",
+    "bytes_needed",
     "check_compatible",
     "label_dtype",
     "levels",

@@ -1,0 +1,91 @@
+"""Wrong arguments are refused with their name, what was given and what is allowed; before anything is written."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from torch import nn
+
+import toolkit as tk
+from toolkit import Catalog, Model, Protocol
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_written(catalog: Catalog) -> Iterator[None]:
+    yield
+    assert catalog.runs().empty
+
+
+@pytest.mark.parametrize("given", ["demo.zarr", None, 3])
+def test_something_that_is_no_catalog(given: object, model: Model) -> None:
+    with pytest.raises(TypeError, match=r"catalog must be a Catalog, not .*Catalog\.open"):
+        tk.segment(given, model)  # type: ignore[arg-type]
+
+
+def test_the_name_of_no_model(catalog: Catalog) -> None:
+    with pytest.raises(ValueError, match="model 'nope': no such name.*deeplabv3-mobilenetv2-voc"):
+        tk.segment(catalog, "nope")
+
+
+@pytest.mark.parametrize("given", [None, 3, nn.Identity()])
+def test_something_that_is_no_model(catalog: Catalog, given: object) -> None:
+    with pytest.raises(TypeError, match="model must be a Model or the name of one"):
+        tk.segment(catalog, given)  # type: ignore[arg-type]
+
+
+def test_a_model_without_a_digest(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
+    with pytest.raises(ValueError, match="has no digest"):
+        tk.segment(catalog, replace(model, digest=""), small_protocol)
+
+
+@pytest.mark.parametrize("given", ["semseg", {"crop_size": 97}, 97])
+def test_something_that_is_no_protocol(catalog: Catalog, model: Model, given: object) -> None:
+    with pytest.raises(TypeError, match="protocol must be a Protocol, not"):
+        tk.segment(catalog, model, given)  # type: ignore[arg-type]
+
+
+def test_a_crop_that_the_model_does_not_take(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
+    picky = replace(model, size_divisor=8, size_remainder=1)
+    with pytest.raises(ValueError, match="crop_size=98 is not a size .* the nearest are 97 and 105"):
+        tk.segment(catalog, picky, replace(small_protocol, crop_size=98))
+
+
+@pytest.mark.parametrize("given", ["all", "done", True, 1])
+def test_another_kind_of_retry(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
+    with pytest.raises(ValueError, match=f"retry must be None or 'failed', not {given!r}"):
+        tk.segment(catalog, model, small_protocol, retry=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [0, -1, float("nan")])
+def test_flushing_after_no_time(catalog: Catalog, model: Model, small_protocol: Protocol, given: float) -> None:
+    with pytest.raises(ValueError, match=f"flush_seconds must be above 0, not {given!r}"):
+        tk.segment(catalog, model, small_protocol, flush_seconds=given)
+
+
+@pytest.mark.parametrize("given", ["5", None])
+def test_flushing_after_something_else(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
+    with pytest.raises((TypeError, ValueError), match="flush_seconds"):
+        tk.segment(catalog, model, small_protocol, flush_seconds=given)  # type: ignore[arg-type]
+
+
+def test_flushing_never(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
+    with pytest.raises(ValueError, match="flush_seconds"):
+        tk.segment(catalog, model, small_protocol, flush_seconds=float("inf"))
+
+
+@pytest.mark.parametrize("given", ["local", 2, "gpu"])
+def test_something_that_is_no_cluster(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
+    with pytest.raises(TypeError, match=r"cluster must be a Cluster or None, not .*Cluster\.start\('local'"):
+        tk.segment(catalog, model, small_protocol, cluster=given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [10**8, {"max_pixels": 10}])
+def test_limits_that_are_none(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
+    with pytest.raises(TypeError, match="limits"):
+        tk.segment(catalog, model, small_protocol, limits=given).wait()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("given", [print, [3], "print"])
+def test_observers_that_are_none(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
+    with pytest.raises(TypeError, match="observers"):
+        tk.segment(catalog, model, small_protocol, observers=given).wait()  # type: ignore[arg-type]

@@ -1,0 +1,103 @@
+"""A run on two engines gives what a run in this process gives."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from zarr.storage import MemoryStore
+
+import toolkit as tk
+from toolkit import Catalog, Cluster, Model, Protocol
+from toolkit.runs import Event, RunEnded, RunError, RunStarted
+
+WHO_AND_WHEN = ["engine", "started", "seconds"]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster.start("local", n=2) as cluster:
+        yield cluster
+
+
+def test_the_tables_are_identical(
+    cluster: Cluster, tmp_path: Path, small_photos: list[Path], model: Model, small_protocol: Protocol
+) -> None:
+    images = [*small_photos, tmp_path / "none.jpg"]
+    catalogs = [Catalog.create(tmp_path / f"{name}.zarr", images, block_size=4) for name in ("alone", "engines")]
+    protocol = replace(small_protocol, scales=(0.5, 1.0), flip=True)
+    alone, engines = (
+        tk.segment(catalog, model, protocol, cluster=where, flush_seconds=0.2)
+        for catalog, where in zip(catalogs, (None, cluster), strict=True)
+    )
+    alone.wait()
+    engines.wait()
+    assert alone.id == engines.id
+    tables = [catalog.to_xarray() for catalog in catalogs]
+    for table in tables:
+        del table.attrs["created"]
+    xr.testing.assert_identical(tables[0].drop_vars(WHO_AND_WHEN), tables[1].drop_vars(WHO_AND_WHEN))
+    assert tables[0].status.values.tolist() == ["done"] * 10 + ["failed"]
+    for row in range(10):
+        np.testing.assert_array_equal(catalogs[0].labels(None, row), catalogs[1].labels(None, row))
+    columns = ["uri", "error", "attempts", "message"]
+    assert catalogs[0].errors()[columns].equals(catalogs[1].errors()[columns])
+
+
+def test_both_engines_work_and_are_named(
+    cluster: Cluster, catalog: Catalog, model: Model, small_protocol: Protocol, events: list[Event]
+) -> None:
+    run = tk.segment(catalog, model, small_protocol, cluster=cluster, observers=[events.append])
+    run.wait()
+    resources = cluster.resources()
+    expected = {f"{host}:{pid}" for host, pid in zip(resources.host, resources.pid, strict=True)}
+    assert set(catalog.to_xarray().engine.values) <= expected
+    assert events[0] == RunStarted(run.id, total=10, done=0, failed=0, todo=10, n_engines=2)
+    assert events[-1] == RunEnded("finished")
+
+
+def test_a_cluster_serves_several_runs(
+    cluster: Cluster, catalog: Catalog, model: Model, small_protocol: Protocol
+) -> None:
+    for flip in (False, True):
+        run = tk.segment(catalog, model, replace(small_protocol, flip=flip), cluster=cluster)
+        run.wait()
+        assert run.progress.done == 10
+
+
+def test_another_model_on_the_engines_stops_the_run(
+    cluster: Cluster, catalog: Catalog, model: Model, small_protocol: Protocol
+) -> None:
+    other = replace(model, digest="f" * 64)
+    run = tk.segment(catalog, other, small_protocol, cluster=cluster)
+    words = rf"(?s)'{model.source}' has digest {model.digest[:16]}.*the run began with {'f' * 16}"
+    with pytest.raises(RunError, match=words):
+        run.wait()
+    assert set(catalog.to_xarray(run.id).status.values) == {"pending"}
+
+
+def test_a_model_built_by_hand_is_refused(
+    cluster: Cluster, catalog: Catalog, model: Model, small_protocol: Protocol
+) -> None:
+    with pytest.raises(ValueError, match="was built by hand, so engines cannot load it; save it as a bundle"):
+        tk.segment(catalog, replace(model, source=""), small_protocol, cluster=cluster)
+    assert catalog.runs().empty
+
+
+def test_a_cluster_that_was_stopped_is_refused(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
+    stopped = Cluster.__new__(Cluster)
+    stopped._stopped = True
+    with pytest.raises(RuntimeError, match="no engines|was stopped"):
+        tk.segment(catalog, model, small_protocol, cluster=stopped)
+    assert catalog.runs().empty
+
+
+def test_a_catalog_that_engines_cannot_reach_is_refused(
+    cluster: Cluster, small_photos: list[Path], model: Model, small_protocol: Protocol
+) -> None:
+    catalog = Catalog.create(MemoryStore(), small_photos)
+    with pytest.raises(ValueError, match="memory"):
+        tk.segment(catalog, model, small_protocol, cluster=cluster).wait()
+    assert catalog.runs().empty
