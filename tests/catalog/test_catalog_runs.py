@@ -83,11 +83,11 @@ class TestListing:
         assert (row.images, row.done, row.failed, row.pending) == (10, 2, 1, 7)
         assert row.model == "a model"
         assert row.model_digest == settings.model_digest
-        assert row.protocol == settings.protocol
+        assert (row.scales, row.flip) == ("0.5, 1", True)
         assert row.first_write == pd.Timestamp("2023-11-14T22:13:20")
         assert row.last_write == pd.Timestamp("2023-11-14T22:13:32")
         assert abs(row.created - pd.Timestamp.now("UTC").tz_localize(None)) < timedelta(minutes=10)
-        assert {"user", "host", "python", "packages"} <= set(row.by)
+        assert {"user", "host", "python", "torch", "zarr"} <= set(row.index)
 
     def test_a_run_without_results_has_no_times(self, catalog: Catalog, run_id: str) -> None:
         row = catalog.runs().loc[run_id]

@@ -1,6 +1,5 @@
 """Catalogs of small real photos, and a recorder of events."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,3 @@ def catalog(tmp_path: Path, small_photos: list[Path]) -> Catalog:
 def events() -> list[Event]:
     """Give its ``append`` to a run as an observer."""
     return []
-
-
-Segment = Callable[..., None]

@@ -23,7 +23,7 @@ def test_something_that_is_no_catalog(given: object, model: Model) -> None:
 
 
 def test_the_name_of_no_model(catalog: Catalog) -> None:
-    with pytest.raises(ValueError, match="model 'nope': no such name.*deeplabv3-mobilenetv2-voc"):
+    with pytest.raises(ValueError, match=r"model 'nope': no such name.*deeplabv3-mobilenetv2-voc"):
         tk.segment(catalog, "nope")
 
 
@@ -46,7 +46,7 @@ def test_something_that_is_no_protocol(catalog: Catalog, model: Model, given: ob
 
 def test_a_crop_that_the_model_does_not_take(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
     picky = replace(model, size_divisor=8, size_remainder=1)
-    with pytest.raises(ValueError, match="crop_size=98 is not a size .* the nearest are 97 and 105"):
+    with pytest.raises(ValueError, match=r"crop_size=98 is not a size .* the nearest are 97 and 105"):
         tk.segment(catalog, picky, replace(small_protocol, crop_size=98))
 
 

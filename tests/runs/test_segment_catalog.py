@@ -1,18 +1,22 @@
 """A run from its start to its end, its resumption and its cancellation, in this process."""
 
 import threading
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from PIL import Image
 from zarr.core.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
 
 import toolkit as tk
 from toolkit import Catalog, Model, Protocol
 from toolkit.catalog import LabelFolder
+from toolkit.catalog.records import read_record
 from toolkit.catalog.results import GenerationArrays
 from toolkit.runs import BatchEnded, Event, Flushed, Run, RunEnded, RunError, RunStarted
 
@@ -38,8 +42,6 @@ class TestResults:
     def test_images_of_any_size_are_kept(
         self, tmp_path: Path, model: Model, small_protocol: Protocol, small_photos: list[Path]
     ) -> None:
-        from PIL import Image
-
         for number, size in enumerate([(1, 1), (97, 97), (3, 200), (120, 64)]):
             with Image.open(small_photos[0]) as image:
                 image.resize(size).save(tmp_path / f"{number}.png")
@@ -58,7 +60,8 @@ class TestResults:
     ) -> None:
         run = tk.segment(catalog, model, small_protocol)
         run.wait()
-        assert Protocol(**catalog.runs().loc[run.id].protocol) == small_protocol
+        assert Protocol(**read_record(catalog.store, run.id).settings.protocol) == small_protocol
+        assert catalog.runs().loc[run.id].crop_size == 97
 
     def test_a_catalog_may_lie_in_memory(
         self, model: Model, small_protocol: Protocol, small_photos: list[Path]
@@ -134,11 +137,16 @@ class TestResumption:
         xr.testing.assert_identical(catalog.to_xarray(run.id), before)
 
     def test_new_images_are_all_that_is_done(
-        self, catalog: Catalog, model: Model, small_protocol: Protocol, make_photos: object, tmp_path: Path
+        self,
+        catalog: Catalog,
+        model: Model,
+        small_protocol: Protocol,
+        make_photos: Callable[..., list[Path]],
+        tmp_path: Path,
     ) -> None:
         tk.segment(catalog, model, small_protocol).wait()
         before = catalog.to_xarray()
-        catalog.add(make_photos(tmp_path / "more", 3))  # type: ignore[operator]
+        catalog.add(make_photos(tmp_path / "more", 3))
         run = tk.segment(catalog, model, small_protocol)
         run.wait()
         assert (run.progress.processed, run.progress.total) == (3, 13)
@@ -193,8 +201,6 @@ class CancelAfter:
     """An observer that cancels its run once so many images have ended."""
 
     def __init__(self, n: int) -> None:
-        from concurrent.futures import Future
-
         self.n = n
         self.done = 0
         self.run: Future[Run] = Future()
@@ -275,8 +281,7 @@ class TestObservers:
             raise RuntimeError("no more ink")
 
         with pytest.warns(UserWarning, match="no more ink"):
-            run = tk.segment(catalog, model, small_protocol, observers=[broken, events.append])
-            run.wait()
+            tk.segment(catalog, model, small_protocol, observers=[broken, events.append]).wait()
         assert len(calls) == 1
         assert events[-1] == RunEnded("finished")
         assert set(catalog.to_xarray().status.values) == {"done"}

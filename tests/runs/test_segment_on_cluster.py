@@ -89,7 +89,7 @@ def test_a_model_built_by_hand_is_refused(
 def test_a_cluster_that_was_stopped_is_refused(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
     stopped = Cluster.__new__(Cluster)
     stopped._stopped = True
-    with pytest.raises(RuntimeError, match="no engines|was stopped"):
+    with pytest.raises(RuntimeError, match=r"no engines|was stopped"):
         tk.segment(catalog, model, small_protocol, cluster=stopped)
     assert catalog.runs().empty
 

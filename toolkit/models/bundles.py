@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import nn
@@ -13,8 +16,8 @@ from toolkit.models.model import Model, Normalization
 from toolkit.models.networks import ARCHITECTURES
 
 DEFINITION_FILE = "model.json"
-_REQUIRED = ("name", "architecture", "class_names", "normalization", "weights")
-_OPTIONAL = ("arguments", "palette", "size_divisor", "size_remainder")
+_RGB = 3
+_PROBE_SIDE = 33
 
 
 class BundleError(ValueError):
@@ -47,7 +50,7 @@ def load_bundle(folder: Path, source: str = "") -> Model:
     network = _build_network(folder, definition)
     _load_weights(folder, network, weights)
     normalization = definition["normalization"]
-    return Model(
+    model = Model(
         network=network.eval().requires_grad_(False),
         class_names=tuple(definition["class_names"]),
         normalization=Normalization(tuple(normalization["mean"]), tuple(normalization["std"])),
@@ -58,6 +61,60 @@ def load_bundle(folder: Path, source: str = "") -> Model:
         size_divisor=definition.get("size_divisor", 1),
         size_remainder=definition.get("size_remainder", 0),
     )
+    _check_channels(folder, model)
+    return model
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _is_count(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_numbers(value: object, least: float) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == _RGB
+        and all(isinstance(one, int | float) and math.isfinite(one) and one >= least for one in value)
+    )
+
+
+# What each key must hold: the words for a message, and the check.
+_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "name": ("text", _is_text),
+    "architecture": ("text", _is_text),
+    "class_names": (
+        "a list of different names",
+        lambda value: (
+            isinstance(value, list) and bool(value) and all(map(_is_text, value)) and len({*value}) == len(value)
+        ),
+    ),
+    "normalization": (
+        "an object with mean and std, three numbers each, std above 0",
+        lambda value: (
+            isinstance(value, dict)
+            and set(value) == {"mean", "std"}
+            and _is_numbers(value["mean"], -math.inf)
+            and _is_numbers(value["std"], 1e-6)
+        ),
+    ),
+    "weights": (
+        "an object with file and sha256",
+        lambda value: (
+            isinstance(value, dict) and set(value) == {"file", "sha256"} and all(map(_is_text, value.values()))
+        ),
+    ),
+    "arguments": ("an object", lambda value: isinstance(value, dict)),
+    "palette": (
+        "a list of RGB colours",
+        lambda value: isinstance(value, list) and all(_is_numbers(color, 0) for color in value),
+    ),
+    "size_divisor": ("a whole number of at least 1", lambda value: _is_count(value, 1)),
+    "size_remainder": ("a whole number of at least 0", lambda value: _is_count(value, 0)),
+}
+_OPTIONAL = {"arguments", "palette", "size_divisor", "size_remainder"}
 
 
 def _read_definition(folder: Path) -> dict[str, Any]:
@@ -68,10 +125,14 @@ def _read_definition(folder: Path) -> dict[str, Any]:
         raise BundleError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(definition, dict):
         raise BundleError(f"{path} must hold a JSON object, not {type(definition).__name__}")
-    missing = [key for key in _REQUIRED if key not in definition]
-    unknown = sorted(set(definition) - {*_REQUIRED, *_OPTIONAL})
+    missing = sorted(set(_KEYS) - _OPTIONAL - set(definition))
+    unknown = sorted(set(definition) - set(_KEYS))
     if missing or unknown:
         raise BundleError(f"{path}: missing keys {missing}, unknown keys {unknown}")
+    for key, value in definition.items():
+        words, holds = _KEYS[key]
+        if not holds(value):
+            raise BundleError(f"{path}: {key} must be {words}, not {value!r}")
     return definition
 
 
@@ -96,7 +157,7 @@ def _build_network(folder: Path, definition: dict[str, Any]) -> nn.Module:
         raise BundleError(f"{folder}: architecture {architecture!r} is unknown; there are {sorted(ARCHITECTURES)}")
     try:
         return ARCHITECTURES[architecture](**definition.get("arguments", {}))
-    except TypeError as error:
+    except (TypeError, ValueError, RuntimeError) as error:
         raise BundleError(f"{folder}: architecture {architecture!r} does not take these arguments: {error}") from error
 
 
@@ -105,6 +166,16 @@ def _load_weights(folder: Path, network: nn.Module, data: bytes) -> None:
         network.load_state_dict(load_safetensors(data), strict=True)
     except (SafetensorError, RuntimeError) as error:
         raise BundleError(f"{folder}: the weights do not fit the architecture: {error}") from error
+
+
+def _check_channels(folder: Path, model: Model) -> None:
+    side = model.round_up(_PROBE_SIDE)
+    with torch.inference_mode():
+        channels = model.network(torch.zeros(1, _RGB, side, side)).shape[1]
+    if channels != model.n_classes:
+        raise BundleError(
+            f"{folder}: class_names holds {model.n_classes} names, but the network has {channels} outputs"
+        )
 
 
 def _digest(definition: dict[str, Any]) -> str:

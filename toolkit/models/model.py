@@ -49,7 +49,7 @@ class Model:
 
     def accepts(self, side: int) -> bool:
         """Whether the network takes an input whose side is that many pixels."""
-        return side >= self.size_remainder and (side - self.size_remainder) % self.size_divisor == 0
+        return side >= max(self.size_remainder, 1) and (side - self.size_remainder) % self.size_divisor == 0
 
     def round_up(self, side: int) -> int:
         """The smallest side, in pixels, that the network takes and that is not below ``side``."""

@@ -86,7 +86,8 @@ def _resized(pixels: np.ndarray, level: Level, protocol: Protocol, device: torch
     size = (level.height, level.width)
     if size != pixels.shape[:2] and protocol.resize == "pil":
         pixels = np.asarray(Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BILINEAR))
-    image = torch.tensor(pixels, device=device).permute(2, 0, 1).float()
+    # torch takes no view that runs backwards, such as BGR turned into RGB.
+    image = torch.tensor(np.ascontiguousarray(pixels), device=device).permute(2, 0, 1).float()
     if image.shape[-2:] == size:
         return image
     return F.interpolate(image[None], size=size, mode="bilinear", align_corners=False)[0]

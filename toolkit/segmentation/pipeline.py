@@ -80,3 +80,5 @@ class WriteBehind(Generic[Item, Written]):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._pool.shutdown(wait=True, cancel_futures=kind is not None)
+        if kind is None:
+            self.results()  # so that a failed write is never passed over

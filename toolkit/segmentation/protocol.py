@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
 ScaleBase = Literal["original", "long", "short"]
@@ -71,10 +72,9 @@ class Protocol:
         _check_choice("merge", self.merge, Merge)
         _check_choice("blend", self.blend, Blend)
         _check_choice("resize", self.resize, Resize)
-        _check_pixels("crop_size", self.crop_size)
-        if self.stride is None:
-            object.__setattr__(self, "stride", math.ceil(self.crop_size * 2 / 3))
-        _check_pixels("stride", self.stride)
+        object.__setattr__(self, "crop_size", _checked_pixels("crop_size", self.crop_size))
+        stride = math.ceil(self.crop_size * 2 / 3) if self.stride is None else self.stride
+        object.__setattr__(self, "stride", _checked_pixels("stride", stride))
         if self.tile_stride > self.crop_size:
             raise ValueError(
                 f"stride={self.stride} exceeds crop_size={self.crop_size}: pixels between tiles would never be seen; "
@@ -83,7 +83,7 @@ class Protocol:
         if self.scale_base == "original" and self.base_size is not None:
             raise ValueError(f"base_size={self.base_size} has no meaning with scale_base='original'; leave it out")
         if self.scale_base != "original":
-            _check_pixels("base_size", self.base_size)
+            object.__setattr__(self, "base_size", _checked_pixels("base_size", self.base_size))
         if not isinstance(self.flip, bool):
             raise TypeError(f"flip must be True or False, not {self.flip!r}")
 
@@ -101,9 +101,9 @@ class Protocol:
 def _checked_scales(scales: object) -> tuple[float, ...]:
     if isinstance(scales, str) or not isinstance(scales, Iterable):
         raise TypeError(f"scales must be a sequence of numbers such as (0.5, 1.0), not {scales!r}")
-    checked = tuple(scales)
+    checked: tuple[Any, ...] = tuple(scales)
     for scale in checked:
-        if isinstance(scale, bool) or not isinstance(scale, int | float):
+        if isinstance(scale, bool) or not isinstance(scale, Real):
             raise TypeError(f"scales must be numbers, but scales={checked!r} holds {scale!r}")
         if not 0 < scale <= MAX_SCALE:  # also refuses NaN
             raise ValueError(f"scales must lie in (0, {MAX_SCALE:g}], but scales={checked!r} holds {scale!r}")
@@ -119,8 +119,9 @@ def _check_choice(name: str, value: object, choices: Any) -> None:
         raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, get_args(choices)))}")
 
 
-def _check_pixels(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
+def _checked_pixels(name: str, value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} must be a whole number of pixels, not {value!r}")
     if value < 1:
         raise ValueError(f"{name}={value} must be at least 1 pixel")
+    return int(value)

@@ -52,7 +52,9 @@ def segment_image(
     """
     protocol = Protocol() if protocol is None else protocol
     check_compatible(model, protocol)
-    image = _checked_pixels(pixels) if isinstance(pixels, np.ndarray) else read_image(str(pixels))
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
+    image = read_image(str(pixels)) if isinstance(pixels, str | Path) else _checked_pixels(pixels)
     probabilities = mean_probabilities(image, model, protocol, batch_size=batch_size)
     labels = probabilities.argmax(0)
     counts = torch.bincount(labels.flatten(), minlength=model.n_classes).cpu().numpy()
@@ -82,13 +84,16 @@ def check_compatible(model: Model, protocol: Protocol) -> None:
             f"{model.size_divisor}k + {model.size_remainder}; choose padding='bottom_right' or 'center'"
         )
     above = model.round_up(protocol.crop_size)
+    nearest = [side for side in (above - model.size_divisor, above) if model.accepts(side)]
     raise ValueError(
         f"crop_size={protocol.crop_size} is not a size that {model.name} takes "
-        f"({model.size_divisor}k + {model.size_remainder}); the nearest are {above - model.size_divisor} and {above}"
+        f"({model.size_divisor}k + {model.size_remainder}); choose {' or '.join(map(str, nearest))}"
     )
 
 
-def _checked_pixels(pixels: np.ndarray) -> np.ndarray:
+def _checked_pixels(pixels: object) -> np.ndarray:
+    if not isinstance(pixels, np.ndarray):
+        raise TypeError(f"pixels must be a numpy array or the path of an image, not {type(pixels).__name__}")
     if pixels.dtype != np.uint8:
         raise TypeError(f"pixels must be uint8, not {pixels.dtype}; scale other types to 0…255 first")
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:

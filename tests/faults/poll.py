@@ -1,0 +1,42 @@
+"""A reader that never rests: ``poll.py CATALOG`` reads the results until nothing is pending, and prints what it saw."""
+
+import json
+import sys
+
+import numpy as np
+
+from toolkit.catalog import Catalog, CatalogError
+
+
+def main(path: str) -> None:
+    catalog = Catalog.open(path)
+    polls, wrong, states = 0, [], set()
+    print("ready", flush=True)
+    while True:
+        try:
+            table = catalog.to_xarray()
+        except CatalogError as error:
+            if "no runs yet" not in str(error):
+                raise
+            continue
+        polls += 1
+        done = table.status.values == "done"
+        states.add(int(done.sum()))
+        sums = table.composition.values.sum(axis=1)
+        off = done & ~(np.abs(sums - 1) <= 1e-5)
+        off |= done & ((table.height.values == 0) | (table.attempts.values != 1) | np.isnan(table.seconds.values))
+        off |= ~done & ~np.isnan(table.composition.values).all(axis=1)
+        wrong += table.image.values[off].tolist()
+        if done.any():
+            newest = int(np.flatnonzero(done)[-1])
+            labels = catalog.labels(None, newest)
+            shares = np.bincount(labels.ravel(), minlength=table.sizes["class_name"]) / labels.size
+            if not np.allclose(shares, table.composition.values[newest], atol=1e-5):
+                wrong.append(newest)
+        if not (table.status.values == "pending").any():
+            break
+    print(json.dumps({"polls": polls, "wrong": wrong, "states": sorted(states)}), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,128 @@
+"""The driving process is killed with -9 in mid-run: the same call goes on, and nothing is lost or done twice."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import xarray as xr
+
+import toolkit as tk
+from toolkit import Catalog, Model, Protocol
+from toolkit.catalog import DONE
+
+DRIVE = Path(__file__).with_name("drive.py")
+WHO_AND_WHEN = ["engine", "started", "seconds"]
+
+
+@pytest.fixture(scope="session")
+def undisturbed(
+    model: Model, protocol: Protocol, many_photos: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Catalog:
+    """The catalog of a run that nobody disturbed."""
+    catalog = Catalog.create(tmp_path_factory.mktemp("undisturbed") / "demo.zarr", many_photos, block_size=8)
+    tk.segment(catalog, model, protocol).wait()
+    return catalog
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the catalog knew at one moment."""
+
+    done: np.ndarray
+    """Rows that were done."""
+    started: np.ndarray
+    """When each row was worked on."""
+    generation: np.ndarray
+    """Which generation each row's result is from."""
+
+
+def rows_of(catalog: Catalog) -> Rows:
+    run_id = catalog.runs().index[-1]
+    (shape,) = catalog.segments()
+    results = catalog.read_results(run_id, shape)
+    return Rows(np.flatnonzero(results.status == DONE), results.values["started"], results.generation)
+
+
+def start_driver(catalog: Catalog, protocol: Protocol, n_engines: int) -> "subprocess.Popen[str]":
+    path = str(catalog.store.root)  # type: ignore[attr-defined]
+    command = [sys.executable, str(DRIVE), path, json.dumps(protocol.to_dict()), str(n_engines)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def kill_when(catalog: Catalog, driver: "subprocess.Popen[str]", n_done: int, then_wait: float) -> None:
+    """Kill -9 a driver soon after the catalog shows so many images done."""
+    deadline = time.monotonic() + 60
+    while catalog.runs().empty or rows_of(catalog).done.size < n_done:
+        assert driver.poll() is None, f"the driver ended by itself: {driver.communicate()[1]}"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    time.sleep(then_wait)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait(10)
+
+
+def assert_nothing_done_again(before: Rows, after: Rows) -> None:
+    np.testing.assert_array_equal(after.started[before.done], before.started[before.done])
+    np.testing.assert_array_equal(after.generation[before.done], before.generation[before.done])
+
+
+def assert_equal_to(undisturbed: Catalog, catalog: Catalog) -> None:
+    expected, found = undisturbed.to_xarray(), catalog.to_xarray()
+    assert found.status.values.tolist() == ["done"] * expected.sizes["image"]
+    assert found.attempts.values.tolist() == [1] * expected.sizes["image"]
+    del expected.attrs["created"], found.attrs["created"]
+    xr.testing.assert_identical(found.drop_vars(WHO_AND_WHEN), expected.drop_vars(WHO_AND_WHEN))
+    for image in range(expected.sizes["image"]):
+        np.testing.assert_array_equal(catalog.labels(None, image), undisturbed.labels(None, image))
+
+
+def test_a_run_in_the_driver(undisturbed: Catalog, catalog: Catalog, protocol: Protocol) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for n_done in sorted(chance.sample(range(1, len(catalog) - 8), 3)):
+        driver = start_driver(catalog, protocol, n_engines=0)
+        before = rows_of(catalog) if not catalog.runs().empty else None
+        kill_when(catalog, driver, n_done, chance.uniform(0, 0.3))
+        print(f"killed at {rows_of(catalog).done.size} done (asked for {n_done})")
+        if before is not None:
+            assert_nothing_done_again(before, rows_of(catalog))
+
+    before = rows_of(catalog)
+    driver = start_driver(catalog, protocol, n_engines=0)
+    _, words = driver.communicate(timeout=120)
+    assert driver.returncode == 0, words
+    assert_nothing_done_again(before, rows_of(catalog))
+    assert f"{len(catalog) - before.done.size} segmented" in words or before.done.size == len(catalog)
+    assert_equal_to(undisturbed, catalog)
+
+
+def test_a_run_on_engines_that_end_with_their_driver(
+    undisturbed: Catalog, catalog: Catalog, protocol: Protocol
+) -> None:
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    driver = start_driver(catalog, protocol, n_engines=2)
+    assert driver.stdout is not None
+    engines = [psutil.Process(pid) for pid in json.loads(driver.stdout.readline())]
+    assert len(engines) == 2
+    kill_when(catalog, driver, chance.randrange(1, len(catalog) - 16), chance.uniform(0, 0.3))
+    before = rows_of(catalog)
+    print(f"killed at {before.done.size} done")
+    _, alive = psutil.wait_procs(engines, timeout=15)
+    assert alive == []
+
+    driver = start_driver(catalog, protocol, n_engines=2)
+    _, words = driver.communicate(timeout=120)
+    assert driver.returncode == 0, words
+    assert_nothing_done_again(before, rows_of(catalog))
+    assert_equal_to(undisturbed, catalog)

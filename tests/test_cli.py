@@ -1,0 +1,233 @@
+"""The command ``segscape``, and how it reads a notebook's parameters."""
+
+import importlib.metadata
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import toolkit as tk
+from toolkit.cli import main
+from toolkit.notebooks import Parameter, ParameterError, parse_parameters
+
+
+def segscape(*arguments: object) -> Result:
+    """What the command prints, and its exit code."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def parse(type_name: str, text: str) -> object:
+    """One value as a notebook would get it."""
+    return parse_parameters([Parameter("value", type_name, "", "")], [("value", text)])["value"]
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("type_name", "text", "value"),
+        [
+            ("str", "photos", "photos"),
+            ("str", "", ""),
+            ("str", "12", "12"),
+            ("str", "null", "null"),
+            ("str", "[a, b]", "[a, b]"),
+            ("str", "a: b", "a: b"),
+            ("int", "473", 473),
+            ("int", "-1", -1),
+            ("float", "0.25", 0.25),
+            ("float", ".5", 0.5),
+            ("float", "1", 1.0),
+            ("float", "1e-3", 0.001),
+            ("bool", "true", True),
+            ("bool", "True", True),
+            ("bool", "false", False),
+            ("bool", "False", False),
+            ("list", "0.5", [0.5]),
+            ("list", "0.5,1", [0.5, 1]),
+            ("list", "0.5, 1", [0.5, 1]),
+            ("list", "[0.5, 1]", [0.5, 1]),
+            ("list", " [0.5,1] ", [0.5, 1]),
+            ("list", "", []),
+            ("list[float]", "0.5,1", [0.5, 1]),
+            ("tuple", "0.5,1", [0.5, 1]),
+            ("dict", "{a: 1}", {"a": 1}),
+            ("int | None", "3", 3),
+            ("int | None", "null", None),
+        ],
+    )
+    def test_text_becomes_a_value_of_the_parameters_type(self, type_name: str, text: str, value: object) -> None:
+        parsed = parse(type_name, text)
+        assert parsed == value
+        assert type(parsed) is type(value)
+
+    @pytest.mark.parametrize(
+        ("type_name", "text"),
+        [
+            ("int", "65.0"),
+            ("int", "big"),
+            ("int", "true"),
+            ("int", "null"),
+            ("int", ""),
+            ("int", "1,2"),
+            ("float", "big"),
+            ("float", "true"),
+            ("float", "0.5,1"),
+            ("bool", "1"),
+            ("bool", "0"),
+            ("bool", "maybe"),
+            ("dict", "1"),
+            ("int | None", "big"),
+        ],
+    )
+    def test_what_does_not_fit_is_refused_by_name_value_and_type(self, type_name: str, text: str) -> None:
+        with pytest.raises(ParameterError) as refused:
+            parse(type_name, text)
+        assert str(refused.value) == f"parameter value={text!r} must be {type_name}"
+
+    @pytest.mark.parametrize(("type_name", "text"), [("list", "[0.5"), ("list", "0.5,,1"), ("dict", "{a: ")])
+    def test_what_cannot_be_read_is_refused(self, type_name: str, text: str) -> None:
+        with pytest.raises(ParameterError, match=r"parameter value=.* cannot be read as (list|dict)"):
+            parse(type_name, text)
+
+    def test_text_cannot_make_objects(self) -> None:
+        with pytest.raises(ParameterError, match="cannot be read"):
+            parse("list", "[!!python/object/apply:os.getcwd []]")
+
+    def test_the_nearest_name_is_offered_for_one_that_is_unknown(self) -> None:
+        parameters = [Parameter("images", "str", "", ""), Parameter("scales", "list", "", "")]
+        with pytest.raises(ParameterError, match=r"no parameter 'scale'; did you mean 'scales'\? .*: images, scales"):
+            parse_parameters(parameters, [("scale", "1")])
+
+    def test_a_name_like_no_other_is_refused_in_a_whole_sentence(self) -> None:
+        with pytest.raises(ParameterError, match=r"no parameter 'zzz'[.;:] [Ii]t takes: value"):
+            parse_parameters([Parameter("value", "int", "", "")], [("zzz", "1")])
+
+    def test_a_name_given_twice_is_refused(self) -> None:
+        with pytest.raises(ParameterError, match="'value' is given twice"):
+            parse_parameters([Parameter("value", "int", "", "")], [("value", "1"), ("value", "1")])
+
+    def test_what_is_not_given_is_left_to_the_notebook(self) -> None:
+        assert parse_parameters([Parameter("value", "int", "7", "")], []) == {}
+
+
+class TestRun:
+    def test_a_notebook_that_does_not_exist_is_refused_by_name(self, tmp_path: Path) -> None:
+        result = segscape("run", "missing.ipynb", "-o", tmp_path / "out" / "missing.ipynb")
+        assert result.exit_code == 2
+        assert "there is no notebook 'missing.ipynb'" in result.output
+        assert not (tmp_path / "out").exists()
+
+    def test_a_file_that_is_no_notebook_is_refused_without_a_traceback(self, tmp_path: Path) -> None:
+        (tmp_path / "notes.ipynb").write_text("no notebook", encoding="utf-8")
+        result = segscape("run", tmp_path / "notes.ipynb", "-o", tmp_path / "out.ipynb")
+        assert isinstance(result.exception, SystemExit)
+        assert result.exit_code != 0
+        assert "notes.ipynb" in result.output
+
+
+class TestStatus:
+    @pytest.fixture
+    def catalog(self, small_photos: list[Path], tmp_path: Path) -> tk.Catalog:
+        """Two photos, and one that is missing; nothing ran yet."""
+        return tk.Catalog.create(tmp_path / "demo.zarr", images=[*small_photos[:2], tmp_path / "gone.jpg"])
+
+    def test_without_runs_it_counts_the_images(self, catalog: tk.Catalog, tmp_path: Path) -> None:
+        result = segscape("status", tmp_path / "demo.zarr")
+        assert result.exit_code == 0
+        assert result.output == f"{tmp_path / 'demo.zarr'}: 3 images, 0 runs\n"
+
+    def test_it_says_what_is_done_what_failed_and_why(
+        self, catalog: tk.Catalog, model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+    ) -> None:
+        run = tk.segment(catalog, model, small_protocol)
+        run.wait()
+        result = segscape("status", tmp_path / "demo.zarr")
+        assert result.exit_code == 0
+        assert "3 images, 1 run\n" in result.output
+        header, row = (line.split() for line in lines_with(result.output, ("last_write", run.id)))
+        assert dict(zip(header, row[1:], strict=False)) == {
+            "model": model.name, "images": "3", "done": "2", "failed": "1", "pending": "0", "last_write": row[6]
+        }  # fmt: skip
+        (failure,) = lines_with(result.output, ("gone.jpg",))
+        assert "[missing]" in failure
+
+    def test_it_shows_compositions_if_asked(
+        self,
+        catalog: tk.Catalog,
+        model: tk.Model,
+        small_protocol: tk.Protocol,
+        small_photos: list[Path],
+        tmp_path: Path,
+    ) -> None:
+        tk.segment(catalog, model, small_protocol).wait()
+        result = segscape("status", tmp_path / "demo.zarr", "--images")
+        assert result.exit_code == 0
+        for photo in small_photos[:2]:
+            (line,) = lines_with(result.output, (photo.name,))
+            assert "%" in line
+
+    def test_compositions_of_no_image_are_no_error(
+        self, model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+    ) -> None:
+        tk.segment(tk.Catalog.create(tmp_path / "c.zarr", [tmp_path / "gone.jpg"]), model, small_protocol).wait()
+        assert segscape("status", tmp_path / "c.zarr", "--images").exit_code == 0
+
+    def test_where_nothing_is_it_says_so_and_makes_nothing(self, tmp_path: Path) -> None:
+        result = segscape("status", tmp_path / "nowhere.zarr")
+        assert result.exit_code == 1
+        assert "nowhere.zarr holds nothing" in result.output
+        assert not (tmp_path / "nowhere.zarr").exists()
+
+    def test_a_file_is_refused(self, small_photos: list[Path]) -> None:
+        result = segscape("status", small_photos[0])
+        assert result.exit_code == 1
+        assert "is not a directory" in result.output
+
+    def test_a_folder_of_something_else_is_refused(self, small_photos: list[Path]) -> None:
+        result = segscape("status", small_photos[0].parent)
+        assert result.exit_code == 1
+        assert "holds something that is not a catalog" in result.output
+
+
+class TestDoctor:
+    def test_it_segments_a_photo(self) -> None:
+        result = segscape("doctor")
+        assert result.exit_code == 0
+        assert result.output.startswith(f"segscape {tk.__version__}, Python ")
+        assert "deeplabv3-mobilenetv2-voc" in result.output
+        assert "All well." in result.output
+
+    def test_without_models_it_says_what_is_missing_where(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SEGSCAPE_DATA_CATALOG", str(tmp_path / "mistyped"))
+        result = segscape("doctor")
+        assert isinstance(result.exception, SystemExit)
+        assert result.exit_code != 0
+        assert str(tmp_path / "mistyped") in result.output
+
+
+class TestCommand:
+    def test_version(self) -> None:
+        assert segscape("--version").output == f"segscape, version {importlib.metadata.version('segscape')}\n"
+
+    @pytest.mark.parametrize("option", ["-h", "--help"])
+    def test_help_lists_the_commands(self, option: str) -> None:
+        result = segscape(option)
+        assert result.exit_code == 0
+        for name in ("run", "status", "doctor"):
+            assert f"\n  {name} " in result.output
+
+    @pytest.mark.parametrize("name", ["run", "status", "doctor"])
+    def test_each_command_has_help(self, name: str) -> None:
+        result = segscape(name, "--help")
+        assert result.exit_code == 0
+        assert f"Usage: main {name}" in result.output
+
+    def test_an_unknown_command_is_refused(self) -> None:
+        assert segscape("runn").exit_code == 2
+
+
+def lines_with(text: str, words: Iterable[str]) -> list[str]:
+    """The first line with each of these words."""
+    return [next(line for line in text.splitlines() if word in line) for word in words]
