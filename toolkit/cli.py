@@ -90,6 +90,8 @@ def doctor() -> None:
     click.echo(f"device: {torch.cuda.get_device_name() if torch.cuda.is_available() else 'cpu'}")
     click.echo(f"data catalog: {data_catalog()} (models: {', '.join(list_models())})")
     click.echo(f"cluster profiles: {clusters()}")
+    if not list_models():
+        raise click.ClickException(f"{data_catalog()} holds no models; is SEGSCAPE_DATA_CATALOG right?")
     model = load_model(list_models()[0])
     photo = sorted((data_catalog() / "samples").glob("*.jpg"))[0]
     result = segment_image(photo, model, Protocol())

@@ -1,6 +1,8 @@
 """Notebooks as commands: parameters checked before anything runs, papermill to run them, progress on the terminal."""
 
+import contextlib
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ import nbformat
 import papermill
 import yaml
 from nbconvert import HTMLExporter
+from nbformat.reader import NotJSONError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -47,12 +50,15 @@ def read_parameters(notebook: str | Path) -> list[Parameter]:
 
     Raises
     ------
-    FileNotFoundError
-        There is no such notebook.
+    FileNotFoundError, ParameterError
+        There is no such notebook, or the file is none.
     """
     if not Path(notebook).is_file():
         raise FileNotFoundError(f"there is no notebook {str(notebook)!r}")
-    found = papermill.inspect_notebook(str(notebook))
+    try:
+        found = papermill.inspect_notebook(str(notebook))
+    except NotJSONError as error:
+        raise ParameterError(f"{str(notebook)!r} is not a notebook") from error
     return [
         Parameter(entry["name"], str(entry["inferred_type_name"]), entry["default"], entry["help"])
         for entry in found.values()
@@ -85,33 +91,41 @@ def parse_parameters(parameters: Sequence[Parameter], given: Sequence[tuple[str,
     for name, text in given:
         if name not in by_name:
             near = difflib.get_close_matches(name, by_name, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise ParameterError(f"the notebook has no parameter {name!r}{hint} It takes: {', '.join(by_name)}")
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ParameterError(f"the notebook has no parameter {name!r}; {hint}it takes: {', '.join(by_name)}")
         if name in values:
             raise ParameterError(f"parameter {name!r} is given twice")
         values[name] = _parse(by_name[name], text)
     return values
 
 
+_TYPES = {"int": int, "float": float, "bool": bool, "list": list, "tuple": list, "dict": dict}
+
+
 def _parse(parameter: Parameter, text: str) -> Any:
-    kind = parameter.type_name.split("[")[0].strip()
-    if kind == "str":
+    kinds = [kind.split("[")[0].strip() for kind in parameter.type_name.split("|")]
+    if "str" in kinds:
         return text
-    if kind in ("list", "tuple") and not text.lstrip().startswith("["):
-        text = f"[{text}]"
+    in_brackets = {"list", "tuple"} & {*kinds} and not text.lstrip().startswith("[")
     try:
-        value = yaml.safe_load(text)
+        value = _read_value(f"[{text}]" if in_brackets else text)
     except yaml.YAMLError as error:
-        raise ParameterError(f"parameter {parameter.name}={text!r} cannot be read as {kind}") from error
-    if isinstance(value, int) and not isinstance(value, bool) and kind == "float":
+        raise ParameterError(f"parameter {parameter.name}={text!r} cannot be read as {parameter.type_name}") from error
+    if kinds == ["None"] or (value is None and "None" in kinds):  # papermill says None where there is no annotation
+        return value
+    if "float" in kinds and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)
-    wanted = {"int": int, "float": float, "bool": bool, "list": list, "tuple": list, "dict": dict}.get(kind, object)
-    optional = parameter.type_name.endswith("None") and kind != "None"
-    if not isinstance(value, wanted) or (kind == "int" and isinstance(value, bool)):
-        if optional and value is None:
-            return None
+    wanted = tuple(_TYPES[kind] for kind in kinds if kind in _TYPES)
+    if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and "bool" not in kinds)):
         raise ParameterError(f"parameter {parameter.name}={text!r} must be {parameter.type_name}")
     return value
+
+
+def _read_value(text: str) -> Any:
+    """JSON where it is JSON, because YAML takes 1e-3 for text; else YAML."""
+    with contextlib.suppress(json.JSONDecodeError):
+        return json.loads(text)
+    return yaml.safe_load(text)
 
 
 def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, Any], html: str | Path | None) -> None:

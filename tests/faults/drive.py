@@ -1,4 +1,4 @@
-"""A driver to be killed: ``drive.py CATALOG PROTOCOL N_ENGINES`` segments a catalog; with 0 engines in its own process."""
+"""A driver to be killed: ``drive.py CATALOG PROTOCOL N_ENGINES`` segments a catalog, without engines in its process."""
 
 import json
 import sys

@@ -54,7 +54,7 @@ def test_both(cluster: Cluster, catalog: Catalog, model: Model, protocol: Protoc
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
     begin = time.monotonic()
-    with pytest.raises(RunError, match="(?s)all engines have died.*make the same call again") as caught:
+    with pytest.raises(RunError, match=r"(?s)all engines have died.*make the same call again") as caught:
         run.wait(60)
     assert time.monotonic() - begin < 60
     assert isinstance(caught.value.__cause__, NoEnginesError)

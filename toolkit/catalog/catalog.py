@@ -1,7 +1,7 @@
 """What is known of every image, in one Zarr store that opens in xarray while runs go on."""
 
 import os
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -258,7 +258,7 @@ class Catalog:
         rows: dict[Hashable, dict[str, Any]] = {}
         first = 0
         for shape in self.segments():
-            values = self.read_results(run_id, shape).values
+            values = self.read_results(run_id, shape, fields=["attempts", "error", "engine", "started"]).values
             failed = np.flatnonzero(values["status"] == FAILED)
             uris = read_uris(self.store, shape) if failed.size else np.empty(0, dtype=object)
             for row in failed.tolist():
@@ -293,10 +293,12 @@ class Catalog:
         """URIs of some rows of a segment."""
         return read_uris(self.store, shape, rows)
 
-    def read_results(self, run_id: str, shape: SegmentShape, rows: slice | None = None) -> Results:
-        """Merged results of a segment, or of some of its rows."""
+    def read_results(
+        self, run_id: str, shape: SegmentShape, rows: slice | None = None, fields: Collection[str] | None = None
+    ) -> Results:
+        """Merged results of a segment, or of some of its rows, or only some fields of them."""
         class_names = read_record(self.store, run_id).settings.class_names
-        return read_results(self.store, run_id, shape, class_names, rows or slice(0, shape.n_images))
+        return read_results(self.store, run_id, shape, class_names, rows or slice(0, shape.n_images), fields)
 
     def read_status(self, run_id: str, shape: SegmentShape) -> np.ndarray:
         """Merged status numbers of a segment, uint8 ``(n_images,)``."""
@@ -353,7 +355,7 @@ class Catalog:
 
     def _summary(self, run_id: str) -> dict[str, Any]:
         record = read_record(self.store, run_id)
-        results = [self.read_results(run_id, shape).values for shape in self.segments()]
+        results = [self.read_results(run_id, shape, fields=["started", "seconds"]).values for shape in self.segments()]
         status, started, seconds = (
             np.concatenate([values[name] for values in results]) for name in ("status", "started", "seconds")
         )

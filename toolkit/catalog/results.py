@@ -5,6 +5,7 @@ result is never lost to a later attempt, and an owner that wakes up late changes
 Readers load the status of every generation before any result; writers write it last: `done` always has its results.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -121,8 +122,8 @@ class Results:
         return self.values[STATUS.name]
 
 
-def empty_values(n_rows: int, n_classes: int) -> dict[str, np.ndarray]:
-    """Arrays of every result field as they are before anything is written."""
+def empty_values(n_rows: int, n_classes: int, fields: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Arrays of every result field, or of the status and those named, as they are before anything is written."""
     return {
         field.name: np.full(
             (n_rows, n_classes) if field.per_class else n_rows,
@@ -130,10 +131,18 @@ def empty_values(n_rows: int, n_classes: int) -> dict[str, np.ndarray]:
             dtype=object if field.dtype is str else field.dtype,
         )
         for field in RESULT_FIELDS
+        if fields is None or field is STATUS or field.name in fields
     }
 
 
-def read_results(store: Store, run_id: str, shape: SegmentShape, class_names: tuple[str, ...], rows: slice) -> Results:
+def read_results(
+    store: Store,
+    run_id: str,
+    shape: SegmentShape,
+    class_names: tuple[str, ...],
+    rows: slice,
+    fields: Collection[str] | None = None,
+) -> Results:
     """Merge the generations of some rows of a segment.
 
     Parameters
@@ -142,6 +151,8 @@ def read_results(store: Store, run_id: str, shape: SegmentShape, class_names: tu
         As for `GenerationArrays`.
     rows : slice
         Rows of the segment, with start and stop.
+    fields : collection of str, optional
+        Names of the fields to read besides the status; all if left out.
 
     Returns
     -------
@@ -152,13 +163,14 @@ def read_results(store: Store, run_id: str, shape: SegmentShape, class_names: tu
     statuses = {generation: arrays.read(STATUS, rows) for generation, arrays in sources.items()}
     n_rows = rows.stop - rows.start
     chosen = _choose_generations(statuses, n_rows)
-    values = empty_values(n_rows, len(class_names))
+    values = empty_values(n_rows, len(class_names), fields)
     for generation, arrays in sources.items():
         taken = chosen == generation
         if taken.any():
             values[STATUS.name][taken] = statuses[generation][taken]
             for field in _RESULTS_BEFORE_STATUS:
-                values[field.name][taken] = arrays.read(field, rows)[taken]
+                if field.name in values:
+                    values[field.name][taken] = arrays.read(field, rows)[taken]
     return Results(values, chosen)
 
 

@@ -167,7 +167,7 @@ class Driver:
             )
 
     def _attempts(self, shape: SegmentShape, rows: slice) -> np.ndarray:
-        return self._catalog.read_results(self._run_id, shape, rows).values["attempts"]
+        return self._catalog.read_results(self._run_id, shape, rows, fields=["attempts"]).values["attempts"]
 
     def _batch_size(self) -> int:
         """As many images as take an engine one flush interval, but no engine's worth more than its share."""

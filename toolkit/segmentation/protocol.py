@@ -105,7 +105,7 @@ def _checked_scales(scales: object) -> tuple[float, ...]:
     for scale in checked:
         if isinstance(scale, bool) or not isinstance(scale, Real):
             raise TypeError(f"scales must be numbers, but scales={checked!r} holds {scale!r}")
-        if not 0 < scale <= MAX_SCALE:  # also refuses NaN
+        if not 0 < scale <= MAX_SCALE:  # type: ignore[operator]  # also refuses NaN
             raise ValueError(f"scales must lie in (0, {MAX_SCALE:g}], but scales={checked!r} holds {scale!r}")
     if not checked:
         raise ValueError("scales must hold at least one number, but it is empty")

@@ -1,5 +1,6 @@
 """What pictures are made of: as a table, as bars per image, and grouped by what else is known of them."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 
@@ -26,12 +27,13 @@ def composition_table(results: xr.Dataset, min_fraction: float = 0.001) -> pd.Da
     Returns
     -------
     pandas.DataFrame
-        One row per image, named by its file; one column per class, largest first; rows sum to 1.
+        One row per image, named by its file (and folders, where two files have one name); one column per class, largest
+        first; rows sum to 1.
     """
     done = results.isel(image=np.flatnonzero(results.status.values == "done"))
     table = pd.DataFrame(
         done.composition.values,
-        index=pd.Index([PurePath(uri).name for uri in done.uri.values], name="image"),
+        index=pd.Index(_short_names(list(done.uri.values)), name="image"),
         columns=list(done.class_name.values),
     )
     shown = table.columns[table.max() >= min_fraction]
@@ -54,8 +56,8 @@ def group_composition(results: xr.Dataset, covariate: str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per value of the covariate, one column per class that occurs, largest first; ``images`` counts the
-        images of the group that are done.
+        One row per value of the covariate, a missing one included; one column per class that occurs, largest first;
+        ``images`` counts the images of the group that are done.
 
     Raises
     ------
@@ -67,7 +69,7 @@ def group_composition(results: xr.Dataset, covariate: str) -> pd.DataFrame:
         raise KeyError(f"no covariate {covariate!r}; the catalog has {', '.join(known) or 'none'}")
     done = results.isel(image=np.flatnonzero(results.status.values == "done"))
     table = pd.DataFrame(done.composition.values, columns=list(done.class_name.values))
-    groups = table.groupby(done[covariate].values)
+    groups = table.groupby(done[covariate].values, dropna=False)
     means = groups.mean().rename_axis(covariate)
     means = means.loc[:, means.max() > 0]
     means = means[means.mean().sort_values(ascending=False, kind="stable").index]
@@ -105,5 +107,18 @@ def plot_composition(table: pd.DataFrame, colors: Mapping[str, Sequence[float]],
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="fraction of the pixels", title=title)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
+    if len(fractions.columns):
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
     return figure
+
+
+def _short_names(uris: Sequence[str]) -> list[str]:
+    """File names, or paths from the folder that all have in common where names alone would not tell files apart."""
+    names = [PurePath(uri).name for uri in uris]
+    if len({*names}) == len(names):
+        return names
+    try:
+        folder = os.path.commonpath([PurePath(uri).parent for uri in uris])
+    except ValueError:  # nothing in common: files here and files elsewhere
+        return list(uris)
+    return [str(PurePath(uri).relative_to(folder)) for uri in uris]

@@ -98,24 +98,35 @@ def _draw_pair(
 ) -> None:
     uri = str(results.uri.values[image])
     left.set_title(PurePath(uri).name, fontsize="small", loc="left")
-    labels = catalog.labels(run_id, image)
-    try:
-        photo = read_image(uri)
-    except SourceError as error:
-        left.text(0.5, 0.5, f"photo: {error.code}", ha="center", transform=left.transAxes)
-        photo = np.full((*labels.shape, 3), 255, dtype=np.uint8)
-    if photo.shape[:2] != labels.shape:
-        left.text(0.5, 0.5, "the photo changed since", ha="center", transform=left.transAxes)
-        photo = np.full((*labels.shape, 3), 255, dtype=np.uint8)
-    size = _display_size(*labels.shape)
+    shape = int(results.height.values[image]), int(results.width.values[image])
+    photo = _read_photo(left, uri, shape)
+    size = _display_size(*shape)
     small_photo = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS))
-    small_labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
     left.imshow(small_photo)
-    right.imshow(overlay(small_photo, small_labels, colors))
+    try:
+        labels = catalog.labels(run_id, image)
+    except KeyError:
+        right.text(0.5, 0.5, "no label map was kept", ha="center", transform=right.transAxes)
+    else:
+        small_labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
+        right.imshow(overlay(small_photo, small_labels, colors))
     composition = results.composition.values[image]
     present = [index for index in np.argsort(-composition) if composition[index] >= _LEAST_FRACTION_IN_LEGEND]
     handles = [Patch(color=colors[index], label=f"{names[index]} {composition[index]:.1%}") for index in present]
     right.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="x-small")
+
+
+def _read_photo(axes: Axes, uri: str, shape: tuple[int, int]) -> np.ndarray:
+    """The photo as it was segmented, or a blank of its size with the reason written over it."""
+    try:
+        photo = read_image(uri)
+        if photo.shape[:2] == shape:
+            return photo
+        reason = "the photo changed since"
+    except SourceError as error:
+        reason = f"photo: {error.code}"
+    axes.text(0.5, 0.5, reason, ha="center", transform=axes.transAxes)
+    return np.full((*shape, 3), 255, dtype=np.uint8)
 
 
 def _display_size(height: int, width: int) -> tuple[int, int]:
