@@ -6,6 +6,7 @@ line now and then.
 """
 
 import sys
+import threading
 import time
 from typing import Any, TextIO
 
@@ -28,6 +29,7 @@ class LiveDisplay:
         self._handle: Any = None
         self._waiting: object = None
         self._shown_at = float("-inf")
+        self._lock = threading.Lock()  # the driver's thread and the person's may both have news
 
     def show(self, state: object) -> None:
         """Show a state, or keep it for `finish` if another was shown a moment ago.
@@ -37,17 +39,19 @@ class LiveDisplay:
         state : object
             Has ``__str__`` and, for notebooks, ``_repr_html_``.
         """
-        self._waiting = state
-        if time.monotonic() - self._shown_at >= self._interval():
-            self._write()
+        with self._lock:
+            self._waiting = state
+            if time.monotonic() - self._shown_at >= self._interval():
+                self._write()
 
     def finish(self) -> None:
         """Show the last state, if it was not shown yet, and end the line of a terminal."""
-        if self._waiting is not None:
-            self._write()
-        if self._shown_at > float("-inf") and not _in_notebook() and self._stream.isatty():
-            print(file=self._stream, flush=True)
-        self._shown_at = float("-inf")
+        with self._lock:
+            if self._waiting is not None:
+                self._write()
+            if self._shown_at > float("-inf") and not _in_notebook() and self._stream.isatty():
+                print(file=self._stream, flush=True)
+            self._shown_at = float("-inf")
 
     def _interval(self) -> float:
         if _in_notebook():

@@ -8,7 +8,7 @@ import pytest
 import toolkit as tk
 from toolkit import Catalog
 
-N_IMAGES = 48
+N_IMAGES = 40
 
 
 @pytest.fixture(scope="session")

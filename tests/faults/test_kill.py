@@ -84,12 +84,12 @@ def assert_equal_to(undisturbed: Catalog, catalog: Catalog) -> None:
         np.testing.assert_array_equal(catalog.labels(None, image), undisturbed.labels(None, image))
 
 
-def test_a_run_in_the_driver(undisturbed: Catalog, catalog: Catalog, protocol: Protocol) -> None:
+def test_a_run_in_the_driver(undisturbed: Catalog, catalog: Catalog, model: Model, protocol: Protocol) -> None:
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
     chance = random.Random(seed)
     before = Rows(*np.zeros((3, 0), dtype=int))
-    for _ in range(3):
+    for _ in range(2):
         driver = start_driver(catalog, protocol, n_engines=0)
         kill_when(catalog, driver, before.done.size + chance.randrange(1, 10), chance.uniform(0, 0.25))
         after = rows_of(catalog)
@@ -97,16 +97,15 @@ def test_a_run_in_the_driver(undisturbed: Catalog, catalog: Catalog, protocol: P
         assert_nothing_done_again(before, after)
         before = after
 
-    driver = start_driver(catalog, protocol, n_engines=0)
-    _, words = driver.communicate(timeout=120)
-    assert driver.returncode == 0, words
+    run = tk.segment(catalog, model, protocol)
+    run.wait()
+    assert run.progress.processed == len(catalog) - before.done.size
     assert_nothing_done_again(before, rows_of(catalog))
-    assert f"{len(catalog) - before.done.size} segmented" in words
     assert_equal_to(undisturbed, catalog)
 
 
 def test_a_run_on_engines_that_end_with_their_driver(
-    undisturbed: Catalog, catalog: Catalog, protocol: Protocol
+    undisturbed: Catalog, catalog: Catalog, model: Model, protocol: Protocol
 ) -> None:
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")
@@ -121,8 +120,8 @@ def test_a_run_on_engines_that_end_with_their_driver(
     _, alive = psutil.wait_procs(engines, timeout=15)
     assert alive == []
 
-    driver = start_driver(catalog, protocol, n_engines=2)
-    _, words = driver.communicate(timeout=120)
-    assert driver.returncode == 0, words
+    run = tk.segment(catalog, model, protocol)
+    run.wait()
+    assert run.progress.processed == len(catalog) - before.done.size
     assert_nothing_done_again(before, rows_of(catalog))
     assert_equal_to(undisturbed, catalog)

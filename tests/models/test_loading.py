@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from toolkit.models import Model, Normalization, UnknownModelError, list_models, load_dataset, load_model
+from toolkit.models import Model, Normalization, UnknownNameError, list_models, load_dataset, load_model
 from toolkit.paths import data_catalog
 
 BUILT_IN = "deeplabv3-mobilenetv2-voc"
@@ -72,19 +72,19 @@ def test_the_bundle_of_the_built_in_model_loads_by_its_portable_path(model: Mode
 
 @pytest.mark.parametrize("name", ["deeplab", "no/such/folder", "DEEPLABV3-MOBILENETV2-VOC"])
 def test_an_unknown_name_is_refused_with_those_that_exist(name: str) -> None:
-    with pytest.raises(UnknownModelError, match=f"'{name}'") as refusal:
+    with pytest.raises(UnknownNameError, match=f"'{name}'") as refusal:
         load_model(name)
     assert all(known in str(refusal.value) for known in list_models())
 
 
 def test_a_directory_without_a_definition_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UnknownModelError, match=r"holds no model\.json"):
+    with pytest.raises(UnknownNameError, match=r"holds no model\.json"):
         load_model(tmp_path)
 
 
 def test_a_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.pth").write_bytes(b"weights")
-    with pytest.raises(UnknownModelError, match=r"model\.pth"):
+    with pytest.raises(UnknownNameError, match=r"model\.pth"):
         load_model(tmp_path / "model.pth")
 
 

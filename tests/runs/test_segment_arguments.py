@@ -46,7 +46,7 @@ def test_something_that_is_no_protocol(catalog: Catalog, model: Model, given: ob
 
 def test_a_crop_that_the_model_does_not_take(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
     picky = replace(model, size_divisor=8, size_remainder=1)
-    with pytest.raises(ValueError, match=r"crop_size=98 is not a size .* the nearest are 97 and 105"):
+    with pytest.raises(ValueError, match=r"crop_size=98 is not a size .* 97 .* 105"):
         tk.segment(catalog, picky, replace(small_protocol, crop_size=98))
 
 
@@ -58,7 +58,7 @@ def test_another_kind_of_retry(catalog: Catalog, model: Model, small_protocol: P
 
 @pytest.mark.parametrize("given", [0, -1, float("nan")])
 def test_flushing_after_no_time(catalog: Catalog, model: Model, small_protocol: Protocol, given: float) -> None:
-    with pytest.raises(ValueError, match=f"flush_seconds must be above 0, not {given!r}"):
+    with pytest.raises(ValueError, match=f"flush_seconds must lie in .*, not {given!r}"):
         tk.segment(catalog, model, small_protocol, flush_seconds=given)
 
 

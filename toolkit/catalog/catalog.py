@@ -197,7 +197,7 @@ class Catalog:
                 "composition": (("image", "class_name"), values["composition"]),
                 "status": ("image", STATUS_NAMES[status]),
                 "attempts": ("image", values["attempts"]),
-                "error": ("image", np.array(ERROR_CODES)[values["error"]]),
+                "error": ("image", np.array(ERROR_CODES, dtype=object)[values["error"]]),
                 "engine": ("image", values["engine"]),
                 "started": ("image", _times(values["started"])),
                 "seconds": ("image", values["seconds"]),
@@ -380,7 +380,7 @@ class Catalog:
 def _is_catalog(store: Store) -> bool:
     try:
         return FORMAT_ATTRIBUTE in zarr.open_group(store, mode="r").attrs
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):  # nothing, an array, or metadata that is no JSON
         return False
 
 

@@ -40,17 +40,25 @@ def images_with_covariates(images: Images, covariates: pd.DataFrame | None) -> t
     clashing = sorted(_RESERVED.intersection(table.columns))
     if clashing:
         raise ValueError(f"covariates may not be called {', '.join(clashing)}: results have these names; rename them")
-    unfit = [name for name in table.columns if "/" in name or not name or name.startswith((".", "__"))]
+    unfit = [name for name in table.columns if "/" in name or name in ("", "zarr.json") or name.startswith((".", "__"))]
     if unfit:
-        raise ValueError(f"covariates: {unfit[0]!r} cannot be the name of an array; rename it without '/' and dots")
+        raise ValueError(f"covariates: {unfit[0]!r} cannot be the name of an array; rename it")
     return listing.uris, table
 
 
 def to_array(column: "pd.Series[Any]") -> np.ndarray:
     """A column as an array; text has ``""`` for what is missing, because segments may have different covariates."""
-    if pd.api.types.is_numeric_dtype(column) or pd.api.types.is_datetime64_any_dtype(column):
+    column = with_definite_type(column)
+    if pd.api.types.is_numeric_dtype(column):
+        return column.to_numpy(dtype=np.float64, na_value=np.nan) if column.isna().any() else column.to_numpy()
+    if pd.api.types.is_datetime64_any_dtype(column):
         return column.to_numpy()
     return column.astype(object).where(column.notna(), "").to_numpy(dtype=object)
+
+
+def with_definite_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """A column of Python objects as what they all are: numbers or booleans beside missing values stay such."""
+    return column.convert_dtypes() if column.dtype == object else column
 
 
 def _aligned(covariates: pd.DataFrame, uris: Sequence[str]) -> pd.DataFrame:

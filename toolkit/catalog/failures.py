@@ -44,5 +44,7 @@ class FailureLog:
 
 def read_failures(store: Store, run_id: str) -> list[Failure]:
     """All failures of a run that any driver logged."""
-    lines = (line for key in keys(store, log_path(run_id) + "/") for line in (get(store, key) or b"").splitlines())
+    # A killed writer leaves temporary files of other names.
+    logs = [key for key in keys(store, log_path(run_id) + "/") if key.endswith(".jsonl")]
+    lines = (line for key in logs for line in (get(store, key) or b"").splitlines())
     return [Failure(**json.loads(line)) for line in lines]

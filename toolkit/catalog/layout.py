@@ -25,7 +25,7 @@ _MOST_BLOCKS = 4096
 _BLOCKS_OF_SMALL_CATALOGS = 64
 
 PENDING, DONE, FAILED = 0, 1, 2
-STATUS_NAMES = np.array(["pending", "done", "failed"])
+STATUS_NAMES = np.array(["pending", "done", "failed"], dtype=object)
 
 
 def block_size_for(n_images: int) -> int:

@@ -51,14 +51,14 @@ def get(store: Store, key: str) -> bytes | None:
     return None if buffer is None else buffer.to_bytes()
 
 
-def is_empty(store: Store) -> bool:
-    """Whether nothing at all lies in the store."""
-    return sync(store.is_empty(""))
-
-
 def names(store: Store, prefix: str) -> list[str]:
     """Names directly below a prefix, sorted."""
     return sorted(sync(_collect(store.list_dir(prefix))))
+
+
+def is_empty(store: Store) -> bool:
+    """Whether nothing lies in the store, but for temporary files that a killed writer left."""
+    return all(name.endswith(".partial") for name in names(store, ""))
 
 
 def keys(store: Store, prefix: str) -> list[str]:

@@ -1,5 +1,6 @@
 """What a run is: its settings, their fingerprint, and the record of them in the store."""
 
+import contextlib
 import getpass
 import hashlib
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 import zarr
 from zarr.abc.store import Store
+from zarr.errors import ContainsGroupError
 
 from toolkit.catalog.layout import run_path
 from toolkit.catalog.objects import names
@@ -60,8 +62,10 @@ def record_run(store: Store, settings: RunSettings) -> str:
     """Enter a run unless it is there already; its id either way."""
     if settings.run_id not in list_runs(store):
         record = RunRecord(settings, datetime.now(UTC).isoformat(timespec="milliseconds"), _origin())
-        # Attributes arrive with the group in one atomic write: a run without settings is never seen.
-        zarr.create_group(store, path=run_path(settings.run_id), attributes=asdict(record))
+        # Attributes arrive with the group in one atomic write: a run without settings is never seen. Another driver may
+        # have entered the same run meanwhile.
+        with contextlib.suppress(ContainsGroupError):
+            zarr.create_group(store, path=run_path(settings.run_id), attributes=asdict(record))
     return settings.run_id
 
 

@@ -5,12 +5,14 @@ result is never lost to a later attempt, and an owner that wakes up late changes
 Readers load the status of every generation before any result; writers write it last: `done` always has its results.
 """
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import zarr
 from zarr.abc.store import Store
+from zarr.errors import ContainsArrayError
 
 from toolkit.catalog.layout import (
     DONE,
@@ -78,8 +80,8 @@ class GenerationArrays:
         """Preallocate what does not exist yet. Every owner of a block in this generation does so, all alike."""
         group = zarr.open_group(self._store, path=self._path, mode="a")
         for field in RESULT_FIELDS:
-            if field.name not in group:
-                per_class = (self._n_classes,) if field.per_class else ()
+            per_class = (self._n_classes,) if field.per_class else ()
+            with contextlib.suppress(ContainsArrayError):
                 group.create_array(
                     field.name,
                     shape=(self._shape.n_images, *per_class),
@@ -88,11 +90,9 @@ class GenerationArrays:
                     fill_value=field.fill_value,
                     dimension_names=("image", "class_name") if field.per_class else ("image",),
                 )
-        if "class_name" not in group:
-            names_array = np.array(self._class_names, dtype=object)
-            group.create_array(
-                "class_name", data=names_array.astype(np.dtypes.StringDType()), dimension_names=("class_name",)
-            )
+        class_names = np.array(self._class_names, dtype=np.dtypes.StringDType())
+        with contextlib.suppress(ContainsArrayError):
+            group.create_array("class_name", data=class_names, dimension_names=("class_name",))
 
     def exists(self) -> bool:
         """Whether the generation was created completely."""

@@ -8,6 +8,7 @@ import pandas as pd
 import zarr
 from zarr.abc.store import Store
 
+from toolkit.catalog.covariates import with_definite_type
 from toolkit.catalog.layout import block_size_for, segment_path
 from toolkit.catalog.objects import names
 from toolkit.catalog.results import SegmentShape
@@ -58,7 +59,7 @@ def list_segments(store: Store) -> list[SegmentShape]:
     """The complete segments, in order."""
     shapes = []
     for name in names(store, "images"):
-        if name.isdigit():
+        if name.isdigit() and "zarr.json" in names(store, f"images/{name}"):
             attributes: dict[str, Any] = dict(_open(store, int(name)).attrs)
             if attributes.get("complete"):
                 shapes.append(SegmentShape(int(name), attributes["n_images"], attributes["block_size"]))
@@ -92,6 +93,7 @@ def _open(store: Store, segment: int) -> zarr.Group:
 
 def _encode(column: "pd.Series[Any]") -> tuple[np.ndarray, dict[str, Any]]:
     """A column as an array of a type that Zarr v3 specifies, with attributes by which xarray decodes it."""
+    column = with_definite_type(column)
     if pd.api.types.is_datetime64_any_dtype(column):
         times = column.dt.tz_convert(None) if column.dt.tz is not None else column
         values = times.to_numpy(dtype="datetime64[us]").astype(np.int64)

@@ -3,13 +3,9 @@
 from pathlib import Path
 
 from toolkit.models.bundles import DEFINITION_FILE, load_bundle
-from toolkit.models.descriptors import list_models, load_model_descriptor
+from toolkit.models.descriptors import UnknownNameError, list_models, load_model_descriptor
 from toolkit.models.model import Model
 from toolkit.paths import expand
-
-
-class UnknownModelError(ValueError):
-    """No model goes by that name; the message lists what exists."""
 
 
 def load_model(name: str | Path) -> Model:
@@ -28,7 +24,7 @@ def load_model(name: str | Path) -> Model:
 
     Raises
     ------
-    UnknownModelError
+    UnknownNameError
         Nothing has that name; the message lists what exists.
     BundleError
         The bundle is damaged, incomplete, or not what its digest says.
@@ -47,7 +43,7 @@ def load_model(name: str | Path) -> Model:
     if (folder / DEFINITION_FILE).is_file():
         return load_bundle(folder)
     reason = f"the directory holds no {DEFINITION_FILE}" if folder.is_dir() else "no such name, no such directory"
-    raise UnknownModelError(
+    raise UnknownNameError(
         f"model {str(name)!r}: {reason}; there are {', '.join(list_models())}, "
         f"or give the path of a directory with a {DEFINITION_FILE}"
     )

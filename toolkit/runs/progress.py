@@ -54,6 +54,8 @@ class Progress:
         return self.pending / self.images_per_second if self.processed else None
 
     def __str__(self) -> str:
+        if self.state == "running" and not self.total:
+            return f"run {self.run_id} begins"
         words = [f"run {self.run_id} {self.state}: {self.done:,} of {self.total:,} images done, {self.failed:,} failed"]
         if self.processed:
             words.append(f"{self.processed:,} segmented in {_duration(self.seconds)} ({self.images_per_second:.2f}/s)")
@@ -62,7 +64,7 @@ class Progress:
         if self.state == "running" and self.seconds_left is not None:
             words.append(f"{_duration(self.seconds_left)} left")
         if self.engines_lost:
-            words.append(f"{self.engines_lost} engines lost")
+            words.append(f"{self.engines_lost} engine{'s' if self.engines_lost > 1 else ''} lost")
         if self.reason:
             words.append(self.reason)
         return "; ".join(words)

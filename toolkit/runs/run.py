@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
+from zarr.storage import MemoryStore
+
 from toolkit.catalog import Catalog, RunSettings
 from toolkit.display import LiveDisplay
 from toolkit.engines import Cluster, Executor, InProcessExecutor, NoEnginesError
@@ -19,6 +21,8 @@ from toolkit.runs.tasks import Work
 from toolkit.runs.worker import segment_batch
 from toolkit.segmentation import NUMERICS_VERSION, Protocol, check_compatible
 from toolkit.sources import ReadLimits
+
+_LONGEST_FLUSH_SECONDS = 3600.0
 
 
 class RunError(RuntimeError):
@@ -41,7 +45,7 @@ class Run:
         self._executor = executor
         self._counter = ProgressCounter(run_id)
         self._observers = list(observers)
-        self._display: LiveDisplay | None = None
+        self._displays: list[LiveDisplay] = []
         self._cancelled = threading.Event()
         self._error: Exception | None = None
         # Not Thread.join: when that is interrupted, Python 3.11 takes the thread for ended.
@@ -71,7 +75,8 @@ class Run:
         KeyboardInterrupt
             After what was in progress has been finished and written.
         """
-        self._show_progress()
+        if not self._displays:
+            self._add_display()
         try:
             ended = self._ended.wait(timeout)
         except KeyboardInterrupt:
@@ -123,22 +128,19 @@ class Run:
             self._executor.close()
             self._ended.set()
 
-    def _show_progress(self) -> None:
-        if self._display is None:
-            self._display = LiveDisplay()
+    def _add_display(self) -> None:
+        self._displays.append(LiveDisplay())
         self._refresh()
 
     def _refresh(self) -> None:
-        if self._display is None:
-            return
         progress = self.progress
-        if progress.total:  # else it is still counting what there is to do
-            self._display.show(progress)
-        if progress.ended:
-            self._display.finish()
+        for display in self._displays:
+            display.show(progress)
+            if progress.ended:
+                display.finish()
 
     def _ipython_display_(self) -> None:
-        self._show_progress()
+        self._add_display()
 
     def __repr__(self) -> str:
         return f"<{self.progress}>"
@@ -198,7 +200,10 @@ def segment(
         raise TypeError(f"catalog must be a Catalog, not {catalog!r}; open it with Catalog.open(path)")
     model = load_model(model) if isinstance(model, str | Path) else model
     protocol = Protocol() if protocol is None else protocol
-    _check_arguments(model, protocol, cluster, retry, flush_seconds)
+    limits = ReadLimits() if limits is None else limits
+    _check_model(model, protocol)
+    _check_cluster(cluster, model, catalog)
+    _check_options(retry, limits, flush_seconds, observers)
     settings = RunSettings(
         model=model.name,
         model_digest=model.digest,
@@ -211,13 +216,13 @@ def segment(
     run = Run(run_id, executor := cluster.executor() if cluster else InProcessExecutor(), observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.
     function = segment_batch if cluster else functools.partial(segment_batch, model=model)
-    work = Work(model.source, model.digest, protocol, ReadLimits() if limits is None else limits)
+    work = Work(model.source, model.digest, protocol, limits)
     options = DriverOptions(retry=retry == "failed", keep_labels=labels, flush_seconds=flush_seconds)
     run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled))
     return run
 
 
-def _check_arguments(model: object, protocol: object, cluster: object, retry: object, flush_seconds: float) -> None:
+def _check_model(model: object, protocol: object) -> None:
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model or the name of one, not {model!r}")
     if not isinstance(protocol, Protocol):
@@ -227,10 +232,9 @@ def _check_arguments(model: object, protocol: object, cluster: object, retry: ob
         raise ValueError(
             f"model {model.name!r} has no digest, so its results could not be told from another's; set one"
         )
-    if retry not in (None, "failed"):
-        raise ValueError(f"retry must be None or 'failed', not {retry!r}")
-    if not flush_seconds > 0:
-        raise ValueError(f"flush_seconds must be above 0, not {flush_seconds!r}")
+
+
+def _check_cluster(cluster: object, model: Model, catalog: Catalog) -> None:
     if cluster is None:
         return
     if not isinstance(cluster, Cluster):
@@ -241,3 +245,20 @@ def _check_arguments(model: object, protocol: object, cluster: object, retry: ob
         raise NoEnginesError("the cluster has no engines")
     if not model.source:
         raise ValueError(f"model {model.name!r} was built by hand, so engines cannot load it; save it as a bundle")
+    if isinstance(catalog.store, MemoryStore):
+        raise ValueError(  # noqa: TRY004  it is a store, but at a place of no use here
+            "catalog lies in this process's memory, where engines cannot write; use a directory"
+        )
+
+
+def _check_options(retry: object, limits: object, flush_seconds: object, observers: object) -> None:
+    if retry not in (None, "failed"):
+        raise ValueError(f"retry must be None or 'failed', not {retry!r}")
+    if not isinstance(limits, ReadLimits):
+        raise TypeError(f"limits must be ReadLimits(max_pixels=…, max_bytes=…), not {limits!r}")
+    if isinstance(flush_seconds, bool) or not isinstance(flush_seconds, int | float):
+        raise TypeError(f"flush_seconds must be a number of seconds, not {flush_seconds!r}")
+    if not 0 < flush_seconds <= _LONGEST_FLUSH_SECONDS:
+        raise ValueError(f"flush_seconds must lie in (0, {_LONGEST_FLUSH_SECONDS:g}], not {flush_seconds!r}")
+    if not isinstance(observers, Sequence) or not all(map(callable, observers)):
+        raise TypeError(f"observers must be a sequence of callables, not {observers!r}")
