@@ -5,6 +5,7 @@ writes and a static export all show the last state. In a terminal it is one line
 line now and then.
 """
 
+import shutil
 import sys
 import threading
 import time
@@ -28,6 +29,7 @@ class LiveDisplay:
         self._stream = stream or sys.stderr
         self._handle: Any = None
         self._waiting: object = None
+        self._shown = ""
         self._shown_at = float("-inf")
         self._lock = threading.Lock()  # the driver's thread and the person's may both have news
 
@@ -50,7 +52,8 @@ class LiveDisplay:
             if self._waiting is not None:
                 self._write()
             if self._shown_at > float("-inf") and not _in_notebook() and self._stream.isatty():
-                print(file=self._stream, flush=True)
+                cut = len(self._shown) > _terminal_width()
+                print(f"\r\x1b[2K{self._shown}" if cut else "", file=self._stream, flush=True)
             self._shown_at = float("-inf")
 
     def _interval(self) -> float:
@@ -64,7 +67,9 @@ class LiveDisplay:
         if _in_notebook():
             self._update_output(state)
         elif self._stream.isatty():
-            print(f"\r\x1b[2K{state}", end="", file=self._stream, flush=True)
+            self._shown = str(state)
+            # A line that wraps could not be rewritten; the whole of it is shown at the end.
+            print(f"\r\x1b[2K{self._shown[: _terminal_width()]}", end="", file=self._stream, flush=True)
         else:
             print(state, file=self._stream, flush=True)
 
@@ -85,6 +90,10 @@ class _Bundle:
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         return {"text/plain": str(self._state), "text/html": self._state._repr_html_()}
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size().columns - 1
 
 
 def _in_notebook() -> bool:

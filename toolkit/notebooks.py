@@ -12,10 +12,11 @@ import nbformat
 import papermill
 import yaml
 from nbconvert import HTMLExporter
+from nbformat import ValidationError
 from nbformat.reader import NotJSONError
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
-from papermill.exceptions import PapermillExecutionError
+from papermill.exceptions import PapermillExecutionError, PapermillMissingParameterException
 
 from toolkit.display import LiveDisplay
 
@@ -57,8 +58,8 @@ def read_parameters(notebook: str | Path) -> list[Parameter]:
         raise FileNotFoundError(f"there is no notebook {str(notebook)!r}")
     try:
         found = papermill.inspect_notebook(str(notebook))
-    except NotJSONError as error:
-        raise ParameterError(f"{str(notebook)!r} is not a notebook") from error
+    except (NotJSONError, ValidationError, AttributeError, KeyError, TypeError) as error:
+        raise ParameterError(f"{str(notebook)!r} is not a notebook: {error}") from error
     return [
         Parameter(entry["name"], str(entry["inferred_type_name"]), entry["default"], entry["help"])
         for entry in found.values()
@@ -145,14 +146,18 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     Raises
     ------
     NotebookError
-        A cell raised. The executed notebook, and the page, hold everything up to there.
+        The output is the notebook itself, or a cell raised: what was written holds everything up to there.
     """
+    if Path(output).resolve() == Path(notebook).resolve():
+        raise NotebookError(f"the output would replace the notebook {str(notebook)!r}; choose another path")
     Path(output).parent.mkdir(parents=True, exist_ok=True)
     papermill_engines.register(_ENGINE, _Engine)
     try:
         papermill.execute_notebook(
             str(notebook), str(output), dict(values), engine_name=_ENGINE, progress_bar=False, kernel_name=None
         )
+    except PapermillMissingParameterException as error:
+        raise NotebookError(f"output {str(output)!r} names a parameter that was not given: {error}") from error
     except PapermillExecutionError as error:
         raise NotebookError(f"{error.ename}: {error.evalue}\nThe executed notebook is {output}") from error
     finally:

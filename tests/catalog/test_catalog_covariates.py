@@ -182,3 +182,34 @@ class TestRefusals:
         with pytest.raises(ValueError, match=f"covariates: {re.escape(repr(name))} cannot be the name of an array"):
             Catalog.create(tmp_path / "demo.zarr", URIS, covariates=pd.DataFrame({name: [1, 2, 3]}, URIS))
         assert not (tmp_path / "demo.zarr").exists()
+
+
+class TestKinds:
+    def test_whole_numbers_too_large_for_a_float_stay_exact_beside_missing_ones(self, store: Store) -> None:
+        table = pd.DataFrame({"uri": ["/a.jpg", "/b.jpg", "/c.jpg"], "id": pd.array([2**62 + 1, None, 3], "Int64")})
+        catalog = Catalog.create(store, table)
+        assert catalog.images()["id"].values.tolist() == [str(2**62 + 1), "", "3"]
+
+    def test_whole_numbers_stay_exact_when_later_images_lack_them(self, store: Store) -> None:
+        catalog = Catalog.create(store, pd.DataFrame({"uri": ["/a.jpg"], "id": [2**62 + 1]}))
+        assert catalog.images()["id"].values.tolist() == [2**62 + 1]
+        catalog.add(["/b.jpg"])
+        assert catalog.images()["id"].values.tolist() == [str(2**62 + 1), ""]
+
+    def test_numbers_that_were_python_objects_are_numbers(self, store: Store) -> None:
+        catalog = Catalog.create(store, pd.DataFrame({"uri": ["/a.jpg"], "n": np.array([1], dtype=object)}))
+        assert catalog.images()["n"].values.tolist() == [1]
+
+    def test_text_for_what_was_a_number_is_refused(self, store: Store) -> None:
+        catalog = Catalog.create(store, pd.DataFrame({"uri": ["/a.jpg"], "floor": [1.5]}))
+        with pytest.raises(ValueError, match="'floor' is a number in the catalog, but text here"):
+            catalog.add(pd.DataFrame({"uri": ["/b.jpg"], "floor": ["two"]}))
+        assert len(catalog) == 1
+
+    @pytest.mark.parametrize("name", ["a/b", "a\\b", "zarr.json", ".hidden", "__x", "x" * 300, "a\0b", ""])
+    def test_a_name_that_no_array_can_have_is_refused_before_anything_is_written(
+        self, tmp_path: Path, name: str
+    ) -> None:
+        with pytest.raises(ValueError, match="covariates"):
+            Catalog.create(tmp_path / "demo.zarr", pd.DataFrame({"uri": ["/a.jpg"], name: [1]}))
+        assert not (tmp_path / "demo.zarr").exists()

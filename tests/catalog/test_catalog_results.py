@@ -1,7 +1,9 @@
 """Results: laid out in blocks, written with the status last, merged over generations."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -335,7 +337,7 @@ class TestErrors:
         self, store: Store, catalog: Catalog, run_id: str, claim: Claim, note_done: Note, note_failed: Note
     ) -> None:
         log = FailureLog(store, run_id, Owner())
-        log.append([Failure(0, 2, 1, "missing", "/photos/2.jpg: the file does not exist")])
+        log.append([Failure(0, 2, 0, "missing", "/photos/2.jpg: the file does not exist")])
         owned = claim()
         note_done(owned, 1)
         note_failed(owned, 2, started=1_700_000_000_123)
@@ -351,8 +353,8 @@ class TestErrors:
     def test_the_message_is_that_of_the_last_attempt(
         self, store: Store, catalog: Catalog, run_id: str, claim: Claim, note_failed: Note
     ) -> None:
-        FailureLog(store, run_id, Owner()).append([Failure(0, 0, 1, "missing", "gone")])
-        FailureLog(store, run_id, Owner()).append([Failure(0, 0, 2, "empty", "no bytes")])
+        FailureLog(store, run_id, Owner()).append([Failure(0, 0, 0, "missing", "gone")])
+        FailureLog(store, run_id, Owner()).append([Failure(0, 0, 1, "empty", "no bytes")])
         for attempts, error in ((1, 1), (2, 3)):
             owned = claim()
             note_failed(owned, 0, attempts=attempts, error=error)
@@ -364,7 +366,7 @@ class TestErrors:
         self, store: Store, catalog: Catalog, run_id: str, note_failed: Note
     ) -> None:
         catalog.add(["/photos/new.jpg"])
-        FailureLog(store, run_id, Owner()).append([Failure(1, 0, 1, "missing", "gone")])
+        FailureLog(store, run_id, Owner()).append([Failure(1, 0, 0, "missing", "gone")])
         owned = catalog.claim(run_id, catalog.segments()[1], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
@@ -384,7 +386,7 @@ class TestErrors:
         log = FailureLog(store, run_id, Owner())
         owned = claim()
         for row in range(3):
-            log.append([Failure(0, row, 1, "missing", f"row {row}\nsecond line")])
+            log.append([Failure(0, row, 0, "missing", f"row {row}\nsecond line")])
             note_failed(owned, row)
         owned.writer.flush()
         assert catalog.errors(run_id).message.tolist() == [f"row {row}\nsecond line" for row in range(3)]
@@ -394,10 +396,39 @@ class TestErrors:
     ) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg", "/b.jpg"])
         run_id = catalog.start_run(settings)
-        FailureLog(catalog.store, run_id, owner := Owner()).append([Failure(0, 0, 1, "missing", "gone")])
+        FailureLog(catalog.store, run_id, owner := Owner()).append([Failure(0, 0, 0, "missing", "gone")])
         cut = tmp_path / "demo.zarr" / log_path(run_id) / owner.name / "000001.0123456789abcdef.partial"
         cut.write_text('{"segment": 0, "row": 1, "att')
         owned = catalog.claim(run_id, catalog.segments()[0], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
         assert catalog.errors(run_id).message.tolist() == ["gone"]
+
+
+def test_images_added_while_results_are_read_do_not_disturb_the_reader(
+    catalog: Catalog, run_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, added = Catalog.read_results, []
+
+    def read_and_add(self: Catalog, *args: Any, **kwargs: Any) -> Any:
+        if not added:
+            added.append(catalog.add(["/photos/late.jpg"]))
+        return read(self, *args, **kwargs)
+
+    monkeypatch.setattr(Catalog, "read_results", read_and_add)
+    assert catalog.to_xarray(run_id).sizes["image"] == 10
+    assert catalog.to_xarray(run_id).sizes["image"] == 11
+
+
+def test_no_runs_at_all_cannot_be_aligned(catalog: Catalog, run_id: str) -> None:
+    with pytest.raises(ValueError, match="empty sequence"):
+        catalog.to_xarray([])
+
+
+def test_a_catalog_whose_creation_was_killed_is_empty(tmp_path: Path, settings: RunSettings) -> None:
+    catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg"])
+    shutil.rmtree(tmp_path / "demo.zarr" / "images")
+    assert catalog.images().sizes["image"] == 0
+    run_id = catalog.start_run(settings)
+    assert catalog.to_xarray(run_id).sizes["image"] == 0
+    assert catalog.runs().loc[run_id, "images"] == 0

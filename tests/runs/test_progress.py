@@ -74,13 +74,15 @@ def test_the_clock_stops_at_the_end(counter: ProgressCounter, clock: Clock) -> N
 
 def test_a_retry_counts_what_failed_before_as_work(clock: Clock) -> None:
     counter = ProgressCounter("cafe", clock)
-    counter(RunStarted("cafe", total=100, done=90, failed=0, todo=10, n_engines=1))
-    counter(BatchEnded("host:1", done=4, failed=6))
+    counter(RunStarted("cafe", total=100, done=70, failed=10, todo=10, n_engines=1, retry=True))
+    clock.now += 10
+    counter(BatchEnded("host:1", done=4, failed=1))
     progress = counter.progress()
-    assert (progress.done, progress.failed, progress.pending) == (94, 6, 0)
+    assert (progress.done, progress.failed, progress.pending) == (74, 6, 20)
+    assert (progress.todo, progress.seconds_left) == (5, 10)  # pending images are not this call's
 
 
-PROGRESS = Progress("cafe", "running", 12_345, 6_000, 45, 3_000, 600.0, 2)
+PROGRESS = Progress("cafe", "running", 12_345, 6_000, 45, 6_300, 3_000, 600.0, 2)
 
 
 def test_a_line_while_it_runs() -> None:
@@ -98,7 +100,7 @@ def test_a_line_at_the_end() -> None:
 
 
 def test_a_line_when_there_was_nothing_to_do() -> None:
-    finished = Progress("cafe", "finished", 10, 10, 0, 0, 0.01, 1)
+    finished = Progress("cafe", "finished", 10, 10, 0, 0, 0, 0.01, 1)
     assert str(finished) == (
         "run cafe finished: 10 of 10 images done, 0 failed; nothing was left to do: no image was segmented"
     )
@@ -121,4 +123,4 @@ def test_html_is_safe_whatever_stopped_the_run() -> None:
 
 
 def test_an_empty_catalog_has_a_bar_too() -> None:
-    assert "width:0.00%" in Progress("cafe", "running", 0, 0, 0, 0, 0.0, 0)._repr_html_()
+    assert "width:0.00%" in Progress("cafe", "running", 0, 0, 0, 0, 0, 0.0, 0)._repr_html_()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from toolkit.catalog import Catalog
-from toolkit.widgets import overlay, overlay_sheet
+from toolkit.widgets import composition_table, overlay, overlay_sheet, plot_composition
 
 MakeRun = Callable[..., str]
 
@@ -170,3 +170,20 @@ def picture(axes: Axes) -> np.ndarray:
 def texts(axes: Axes) -> list[str]:
     """What is written over the picture."""
     return [text.get_text() for text in axes.texts]
+
+
+def test_an_image_that_is_not_done_is_said_to_be_so(catalog: Catalog, photos: list[Path], make_run: MakeRun) -> None:
+    run_id = make_run(catalog, {})
+    sheet = overlay_sheet(catalog, run_id, images=[0])
+    assert "failed" in [text.get_text() for axes in sheet.axes for text in axes.texts]
+
+
+def test_names_with_dollar_signs_are_names(photos: list[Path], make_run: MakeRun, tmp_path: Path) -> None:
+    odd = photos[0].with_name("$a$b$_$.png")
+    photos[0].rename(odd)
+    catalog = Catalog.create(tmp_path / "odd.zarr", [odd])
+    run_id = make_run(catalog, {0: np.zeros((64, 96), dtype=np.uint8)})
+    overlay_sheet(catalog, run_id).savefig(tmp_path / "sheet.png")
+    table = composition_table(catalog.to_xarray(run_id))
+    plot_composition(table, {}).savefig(tmp_path / "bars.png")
+    assert table.index.tolist() == ["$a$b$_$.png"]

@@ -26,8 +26,8 @@ def claim_block(store: Store, run_id: str, shape: SegmentShape, block: int, owne
     """Claim the next generation of a block, and make the place for its results."""
     class_names = read_record(store, run_id).settings.class_names
     generation = claim_next_generation(store, run_id, shape.segment, block, owner)
-    arrays = GenerationArrays(store, run_id, shape, generation, class_names)
-    arrays.create()
+    arrays = GenerationArrays(store, run_id, shape, generation)
+    arrays.create(class_names)
     rows = shape.rows(block)
     labels = LabelFolder(store, run_id, shape.segment, block, generation)
     return OwnedBlock(rows, labels, BlockWriter(arrays, rows, len(class_names)))

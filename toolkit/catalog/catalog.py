@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.blocks import OwnedBlock, claim_block
 from toolkit.catalog.claims import Owner
-from toolkit.catalog.covariates import Images, images_with_covariates, to_array
+from toolkit.catalog.covariates import Images, check_same_kinds, images_with_covariates, join_segments, to_array
 from toolkit.catalog.errors import ERROR_CODES, CatalogError
 from toolkit.catalog.failures import read_failures
 from toolkit.catalog.labels import LabelFolder, LabelPlace
@@ -22,8 +22,8 @@ from toolkit.catalog.records import RunRecord, RunSettings, list_runs, read_reco
 from toolkit.catalog.results import (
     Results,
     SegmentShape,
+    empty_values,
     read_results,
-    read_status,
 )
 from toolkit.catalog.segments import list_segments, next_segment, read_covariates, read_uris, write_segment
 from toolkit.sources import normalize_uri
@@ -145,15 +145,13 @@ class Catalog:
 
     def images(self) -> xr.Dataset:
         """The images: ``uri`` as a coordinate over ``image`` and one variable per covariate."""
-        covariates = pd.concat([read_covariates(self.store, shape) for shape in self.segments()], ignore_index=True)
-        uris = np.concatenate([read_uris(self.store, shape) for shape in self.segments()])
-        return xr.Dataset(
-            {str(name): ("image", to_array(covariates[name])) for name in covariates},
-            coords={"image": np.arange(len(uris)), "uri": ("image", uris)},
-        )
+        return self._images(self.segments())
 
     def runs(self) -> pd.DataFrame:
-        """One row per run, oldest first: settings, counts by status, first and last write (UTC)."""
+        """One row per run, oldest first: counts by status, settings, origin.
+
+        ``first_write`` and ``last_write`` (UTC) are when its first image was begun and its last one ended.
+        """
         rows = {run_id: self._summary(run_id) for run_id in list_runs(self.store)}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
 
@@ -179,17 +177,19 @@ class Catalog:
             There is no such run, or none at all.
         """
         if run_id is not None and not isinstance(run_id, str):
+            if not run_id:
+                raise ValueError("run_id is an empty sequence; give the ids of one or more runs, or None")
             datasets = [self.to_xarray(one) for one in run_id]
             return xr.concat(
                 datasets, dim=pd.Index(list(run_id), name="run"), join="outer", combine_attrs="drop_conflicts"
             )
         run_id, record = self._run(run_id)
         class_names = record.settings.class_names
-        results = [self.read_results(run_id, shape) for shape in self.segments()]
-        values = {
-            field.name: np.concatenate([result.values[field.name] for result in results]) for field in RESULT_FIELDS
-        }
-        images = self.images()
+        segments = self.segments()  # once: another process may be adding images
+        results = [self.read_results(run_id, shape).values for shape in segments]
+        results.append(empty_values(0, len(class_names)))
+        values = {field.name: np.concatenate([part[field.name] for part in results]) for field in RESULT_FIELDS}
+        images = self._images(segments)
         status = values["status"]
         values["composition"][status != DONE] = np.nan
         return xr.Dataset(
@@ -254,15 +254,16 @@ class Catalog:
             The run; the newest by default.
         """
         run_id, _ = self._run(run_id)
-        logged = {(entry.segment, entry.row, entry.attempt): entry for entry in read_failures(self.store, run_id)}
+        logged = {(entry.segment, entry.row, entry.generation): entry for entry in read_failures(self.store, run_id)}
         rows: dict[Hashable, dict[str, Any]] = {}
         first = 0
         for shape in self.segments():
-            values = self.read_results(run_id, shape, fields=["attempts", "error", "engine", "started"]).values
+            results = self.read_results(run_id, shape, fields=["attempts", "error", "engine", "started"])
+            values = results.values
             failed = np.flatnonzero(values["status"] == FAILED)
             uris = read_uris(self.store, shape) if failed.size else np.empty(0, dtype=object)
             for row in failed.tolist():
-                entry = logged.get((shape.segment, row, int(values["attempts"][row])))
+                entry = logged.get((shape.segment, row, int(results.generation[row])))
                 rows[first + row] = {
                     "uri": uris[row],
                     "error": ERROR_CODES[values["error"][row]],
@@ -296,14 +297,13 @@ class Catalog:
     def read_results(
         self, run_id: str, shape: SegmentShape, rows: slice | None = None, fields: Collection[str] | None = None
     ) -> Results:
-        """Merged results of a segment, or of some of its rows, or only some fields of them."""
-        class_names = read_record(self.store, run_id).settings.class_names
-        return read_results(self.store, run_id, shape, class_names, rows or slice(0, shape.n_images), fields)
+        """Merged results of a segment, or of some of its rows, or only the status and some fields of them."""
+        n_classes = len(read_record(self.store, run_id).settings.class_names)
+        return read_results(self.store, run_id, shape, n_classes, rows or slice(0, shape.n_images), fields)
 
     def read_status(self, run_id: str, shape: SegmentShape) -> np.ndarray:
         """Merged status numbers of a segment, uint8 ``(n_images,)``."""
-        class_names = read_record(self.store, run_id).settings.class_names
-        return read_status(self.store, run_id, shape, class_names, slice(0, shape.n_images))
+        return read_results(self.store, run_id, shape, 0, slice(0, shape.n_images), fields=()).status
 
     def __len__(self) -> int:
         return sum(shape.n_images for shape in self.segments())
@@ -311,11 +311,21 @@ class Catalog:
     def __repr__(self) -> str:
         return f"<Catalog {_name(self.store)}: {len(self):,} images, {len(list_runs(self.store))} runs>"
 
+    def _images(self, segments: Sequence[SegmentShape]) -> xr.Dataset:
+        covariates = join_segments([read_covariates(self.store, shape) for shape in segments])
+        uris = np.concatenate([np.empty(0, dtype=object), *(read_uris(self.store, shape) for shape in segments)])
+        return xr.Dataset(
+            {str(name): ("image", to_array(covariates[name])) for name in covariates},
+            coords={"image": np.arange(len(uris)), "uri": ("image", uris)},
+        )
+
     def _append(self, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None) -> int:
         known = {uri for shape in self.segments() for uri in read_uris(self.store, shape)}
         new = [position for position, uri in enumerate(uris) if uri not in known]
         if new:
             table = covariates.iloc[new].reset_index(drop=True)
+            for shape in self.segments():
+                check_same_kinds(read_covariates(self.store, shape), table)
             write_segment(self.store, next_segment(self.store), [uris[position] for position in new], table, block_size)
         return len(new)
 
@@ -355,7 +365,9 @@ class Catalog:
 
     def _summary(self, run_id: str) -> dict[str, Any]:
         record = read_record(self.store, run_id)
-        results = [self.read_results(run_id, shape, fields=["started", "seconds"]).values for shape in self.segments()]
+        fields = ["started", "seconds"]
+        results = [self.read_results(run_id, shape, fields=fields).values for shape in self.segments()]
+        results.append(empty_values(0, 0, fields))
         status, started, seconds = (
             np.concatenate([values[name] for values in results]) for name in ("status", "started", "seconds")
         )

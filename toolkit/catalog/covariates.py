@@ -1,6 +1,7 @@
 """What is known of images besides their pixels: tables keyed by URI, brought into the order of the images."""
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -9,6 +10,10 @@ import pandas as pd
 
 from toolkit.catalog.layout import RESULT_FIELDS
 from toolkit.sources import list_images, normalize_uri
+
+_FIT_FOR_ARRAY = re.compile(r"(?!\.|__)[^/\\\x00-\x1f]{1,80}")
+_WORDS_FOR_FIT = "at most 80 characters, no slashes or control characters, no dot or double underscore in front"
+_LARGEST_WHOLE_FLOAT = 2**53
 
 Images = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame
 
@@ -40,25 +45,73 @@ def images_with_covariates(images: Images, covariates: pd.DataFrame | None) -> t
     clashing = sorted(_RESERVED.intersection(table.columns))
     if clashing:
         raise ValueError(f"covariates may not be called {', '.join(clashing)}: results have these names; rename them")
-    unfit = [name for name in table.columns if "/" in name or name in ("", "zarr.json") or name.startswith((".", "__"))]
+    unfit = [name for name in table.columns if not _FIT_FOR_ARRAY.fullmatch(name) or name == "zarr.json"]
     if unfit:
-        raise ValueError(f"covariates: {unfit[0]!r} cannot be the name of an array; rename it")
+        raise ValueError(f"covariates: {unfit[0]!r} cannot be the name of an array; rename it: {_WORDS_FOR_FIT}")
     return listing.uris, table
 
 
+def join_segments(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The covariates of all segments, one below the other; missing where a segment does not have one."""
+    return pd.concat([table.apply(_nullable) for table in tables] or [pd.DataFrame()], ignore_index=True)
+
+
+def _nullable(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Whole numbers and booleans as types that can miss values, so that they need not become floats or objects."""
+    if pd.api.types.is_bool_dtype(column):
+        return column.astype("boolean")
+    return column.convert_dtypes() if pd.api.types.is_integer_dtype(column) else column
+
+
 def to_array(column: "pd.Series[Any]") -> np.ndarray:
-    """A column as an array; text has ``""`` for what is missing, because segments may have different covariates."""
+    """A column as an array without Python objects but text.
+
+    What is missing becomes NaN, NaT or ``""``. Whole numbers too large for a float become text if some are missing.
+    """
     column = with_definite_type(column)
-    if pd.api.types.is_numeric_dtype(column):
-        return column.to_numpy(dtype=np.float64, na_value=np.nan) if column.isna().any() else column.to_numpy()
+    missing = column.isna()
     if pd.api.types.is_datetime64_any_dtype(column):
         return column.to_numpy()
-    return column.astype(object).where(column.notna(), "").to_numpy(dtype=object)
+    if pd.api.types.is_numeric_dtype(column):
+        if not missing.any():
+            plain = column.to_numpy()
+            return plain if plain.dtype != object else column.to_numpy(dtype=column.dtype.numpy_dtype)  # type: ignore[union-attr]
+        if not _exceeds_float(column):
+            return column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return column.astype(object).where(~missing, "").map(str).to_numpy(dtype=object)
 
 
 def with_definite_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """A column of Python objects as what they all are: numbers or booleans beside missing values stay such."""
     return column.convert_dtypes() if column.dtype == object else column
+
+
+def check_same_kinds(known: pd.DataFrame, added: pd.DataFrame) -> None:
+    """Refuse covariates that are of another kind than those of the same name already in the catalog.
+
+    Raises
+    ------
+    ValueError
+        One is, say, a number here and text there; the message names it.
+    """
+    for name in added.columns.intersection(known.columns):
+        kinds = [_kind(table[name]) for table in (known, added)]
+        if kinds[0] != kinds[1] and added[name].notna().any():
+            raise ValueError(
+                f"covariates: {name!r} is {kinds[0]} in the catalog, but {kinds[1]} here; make it {kinds[0]}"
+            )
+
+
+def _kind(column: "pd.Series[Any]") -> str:
+    column = with_definite_type(column)
+    if pd.api.types.is_datetime64_any_dtype(column):
+        return "a time"
+    return "a number" if pd.api.types.is_numeric_dtype(column) else "text"
+
+
+def _exceeds_float(column: "pd.Series[Any]") -> bool:
+    whole = pd.api.types.is_integer_dtype(column)
+    return bool(whole and column.dropna().abs().max() > _LARGEST_WHOLE_FLOAT)
 
 
 def _aligned(covariates: pd.DataFrame, uris: Sequence[str]) -> pd.DataFrame:

@@ -18,8 +18,8 @@ class Failure:
     """Segment of the image."""
     row: int
     """Row within the segment."""
-    attempt: int
-    """Which attempt it was, from 1."""
+    generation: int
+    """Generation of its block in which it failed."""
     error: str
     """Code from the error vocabulary."""
     message: str

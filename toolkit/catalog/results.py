@@ -6,7 +6,7 @@ Readers load the status of every generation before any result; writers write it 
 """
 
 import contextlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,6 @@ from zarr.errors import ContainsArrayError
 from toolkit.catalog.layout import (
     DONE,
     FAILED,
-    PENDING,
     RESULT_FIELDS,
     STATUS,
     ResultField,
@@ -63,24 +62,18 @@ class GenerationArrays:
         The segment.
     generation : int
         The generation.
-    class_names : tuple of str
-        The run's classes.
     """
 
-    def __init__(
-        self, store: Store, run_id: str, shape: SegmentShape, generation: int, class_names: tuple[str, ...]
-    ) -> None:
+    def __init__(self, store: Store, run_id: str, shape: SegmentShape, generation: int) -> None:
         self._store = store
         self._path = generation_path(run_id, shape.segment, generation)
         self._shape = shape
-        self._n_classes = len(class_names)
-        self._class_names = class_names
 
-    def create(self) -> None:
+    def create(self, class_names: Sequence[str]) -> None:
         """Preallocate what does not exist yet. Every owner of a block in this generation does so, all alike."""
         group = zarr.open_group(self._store, path=self._path, mode="a")
         for field in RESULT_FIELDS:
-            per_class = (self._n_classes,) if field.per_class else ()
+            per_class = (len(class_names),) if field.per_class else ()
             with contextlib.suppress(ContainsArrayError):
                 group.create_array(
                     field.name,
@@ -90,9 +83,9 @@ class GenerationArrays:
                     fill_value=field.fill_value,
                     dimension_names=("image", "class_name") if field.per_class else ("image",),
                 )
-        class_names = np.array(self._class_names, dtype=np.dtypes.StringDType())
         with contextlib.suppress(ContainsArrayError):
-            group.create_array("class_name", data=class_names, dimension_names=("class_name",))
+            text = np.array(class_names, dtype=np.dtypes.StringDType())
+            group.create_array("class_name", data=text, dimension_names=("class_name",))
 
     def exists(self) -> bool:
         """Whether the generation was created completely."""
@@ -136,19 +129,16 @@ def empty_values(n_rows: int, n_classes: int, fields: Collection[str] | None = N
 
 
 def read_results(
-    store: Store,
-    run_id: str,
-    shape: SegmentShape,
-    class_names: tuple[str, ...],
-    rows: slice,
-    fields: Collection[str] | None = None,
+    store: Store, run_id: str, shape: SegmentShape, n_classes: int, rows: slice, fields: Collection[str] | None = None
 ) -> Results:
     """Merge the generations of some rows of a segment.
 
     Parameters
     ----------
-    store, run_id, shape, class_names
+    store, run_id, shape
         As for `GenerationArrays`.
+    n_classes : int
+        Number of the run's classes.
     rows : slice
         Rows of the segment, with start and stop.
     fields : collection of str, optional
@@ -159,12 +149,12 @@ def read_results(
     Results
         One entry per row.
     """
-    sources = _generations(store, run_id, shape, class_names)
-    statuses = {generation: arrays.read(STATUS, rows) for generation, arrays in sources.items()}
+    generations = _generations(store, run_id, shape)
+    statuses = {generation: arrays.read(STATUS, rows) for generation, arrays in generations.items()}
     n_rows = rows.stop - rows.start
     chosen = _choose_generations(statuses, n_rows)
-    values = empty_values(n_rows, len(class_names), fields)
-    for generation, arrays in sources.items():
+    values = empty_values(n_rows, n_classes, fields)
+    for generation, arrays in generations.items():
         taken = chosen == generation
         if taken.any():
             values[STATUS.name][taken] = statuses[generation][taken]
@@ -174,29 +164,15 @@ def read_results(
     return Results(values, chosen)
 
 
-def read_status(
-    store: Store, run_id: str, shape: SegmentShape, class_names: tuple[str, ...], rows: slice
-) -> np.ndarray:
-    """Merged status numbers of some rows, uint8 ``(rows,)``; cheaper than the results."""
-    sources = _generations(store, run_id, shape, class_names)
-    merged = np.full(rows.stop - rows.start, PENDING, dtype=np.uint8)
-    for arrays in sources.values():
-        status = arrays.read(STATUS, rows)
-        merged[status == FAILED] = np.where(merged[status == FAILED] == DONE, DONE, FAILED)
-        merged[status == DONE] = DONE
-    return merged
-
-
-def _generations(
-    store: Store, run_id: str, shape: SegmentShape, class_names: tuple[str, ...]
-) -> dict[int, GenerationArrays]:
+def _generations(store: Store, run_id: str, shape: SegmentShape) -> dict[int, GenerationArrays]:
     """The complete generations of a segment, oldest first."""
     numbers = sorted(int(name) for name in names(store, generations_path(run_id, shape.segment)) if name.isdigit())
-    arrays = {number: GenerationArrays(store, run_id, shape, number, class_names) for number in numbers}
+    arrays = {number: GenerationArrays(store, run_id, shape, number) for number in numbers}
     return {number: generation for number, generation in arrays.items() if generation.exists()}
 
 
 def _choose_generations(statuses: dict[int, np.ndarray], n_rows: int) -> np.ndarray:
+    """The generation that each row's result comes from, -1 if none has one."""
     chosen = np.full(n_rows, -1)
     for wanted in (FAILED, DONE):  # what is done overrules what failed; newer overrules older
         for generation in sorted(statuses):

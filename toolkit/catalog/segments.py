@@ -8,7 +8,7 @@ import pandas as pd
 import zarr
 from zarr.abc.store import Store
 
-from toolkit.catalog.covariates import with_definite_type
+from toolkit.catalog.covariates import to_array, with_definite_type
 from toolkit.catalog.layout import block_size_for, segment_path
 from toolkit.catalog.objects import names
 from toolkit.catalog.results import SegmentShape
@@ -98,13 +98,8 @@ def _encode(column: "pd.Series[Any]") -> tuple[np.ndarray, dict[str, Any]]:
         times = column.dt.tz_convert(None) if column.dt.tz is not None else column
         values = times.to_numpy(dtype="datetime64[us]").astype(np.int64)
         return values, {"units": _DATETIME_UNITS, "_FillValue": int(_NOT_A_TIME)}
-    if pd.api.types.is_numeric_dtype(column):
-        if not column.isna().any():
-            plain = column.to_numpy()
-            return (plain if plain.dtype != object else plain.astype(np.float64)), {}
-        return column.to_numpy(dtype=np.float64, na_value=np.nan), {}
-    text = column.astype(object).where(column.notna(), "").map(str)
-    return text.to_numpy(dtype=object).astype(np.dtypes.StringDType()), {}
+    values = to_array(column)
+    return (values.astype(np.dtypes.StringDType()) if values.dtype == object else values), {}
 
 
 def _decode(values: np.ndarray, attributes: dict[str, Any]) -> np.ndarray:

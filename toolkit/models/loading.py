@@ -39,7 +39,7 @@ def load_model(name: str | Path) -> Model:
         raise TypeError(f"model must be a name or the path of a bundle, not {type(name).__name__}: {name!r}")
     if str(name) in list_models():
         return load_bundle(load_model_descriptor(str(name)).bundle, source=str(name))
-    folder = Path(expand(str(name)))
+    folder = Path(expand(str(name))).expanduser()
     if (folder / DEFINITION_FILE).is_file():
         return load_bundle(folder)
     reason = f"the directory holds no {DEFINITION_FILE}" if folder.is_dir() else "no such name, no such directory"

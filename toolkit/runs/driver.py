@@ -39,7 +39,7 @@ class DriverOptions:
     keep_labels: bool = True
     """Whether label maps are written."""
     flush_seconds: float = 5.0
-    """Finished work is on disk after this many seconds; also how long a batch should take."""
+    """Finished work is on disk after this many seconds: half of them for a batch, half until the next flush."""
 
 
 class Driver:
@@ -90,6 +90,7 @@ class Driver:
         self._open_blocks: dict[tuple[int, int], _OpenBlock] = {}
         self._todo = 0
         self._seconds_per_image: float | None = None
+        self._half_interval = options.flush_seconds / 2
         self._flushed_at = time.monotonic()
 
     def run(self) -> None:
@@ -115,9 +116,16 @@ class Driver:
         for shape in self._catalog.segments():
             counts += np.bincount(self._catalog.read_status(self._run_id, shape), minlength=3)
         self._todo = int(counts[FAILED if self._options.retry else PENDING])
-        failed = int(counts[FAILED]) - (self._todo if self._options.retry else 0)
         self._emit(
-            RunStarted(self._run_id, int(counts.sum()), int(counts[DONE]), failed, self._todo, self._executor.n_engines)
+            RunStarted(
+                run_id=self._run_id,
+                total=int(counts.sum()),
+                done=int(counts[DONE]),
+                failed=int(counts[FAILED]),
+                todo=self._todo,
+                retry=self._options.retry,
+                n_engines=self._executor.n_engines,
+            )
         )
 
     def _loop(self) -> None:
@@ -163,6 +171,7 @@ class Driver:
                 uris=tuple(uris[batch - owned.rows.start]),
                 labels=owned.labels,
                 first_part=opened.take_parts(batch.size),
+                seconds=self._half_interval,
                 keep_labels=self._options.keep_labels,
             )
 
@@ -170,10 +179,10 @@ class Driver:
         return self._catalog.read_results(self._run_id, shape, rows, fields=["attempts"]).values["attempts"]
 
     def _batch_size(self) -> int:
-        """As many images as take an engine one flush interval, but no engine's worth more than its share."""
+        """As many images as take an engine half a flush interval, but no more than an engine's share of the rest."""
         if self._seconds_per_image is None:
             return 1
-        by_time = int(self._options.flush_seconds / max(self._seconds_per_image, 1e-6))
+        by_time = int(self._half_interval / max(self._seconds_per_image, 1e-6))
         by_share = self._todo // (_TASKS_PER_ENGINE * max(self._executor.n_engines, 1))
         return max(1, min(_LARGEST_BATCH, by_time, by_share))
 
@@ -187,10 +196,21 @@ class Driver:
         except CancelledError as error:
             raise NoEnginesError("the cluster was stopped while the run went on") from error
         self._note(task, outcome)
-        mean = sum(image.seconds for image in outcome.images) / len(outcome.images)
+        mean = outcome.seconds / len(outcome.images)
         before = mean if self._seconds_per_image is None else self._seconds_per_image
         self._seconds_per_image = 0.5 * (before + mean)
-        return []
+        return self._remainder(task, outcome)
+
+    def _remainder(self, task: Task, outcome: BatchOutcome) -> list[Task]:
+        """The part of a batch that the engine had no time for."""
+        n_images = len(outcome.images)
+        if n_images == len(task.rows):
+            return []
+        first_part = self._opened(task).take_parts(len(task.rows) - n_images)
+        return [replace(task, rows=task.rows[n_images:], uris=task.uris[n_images:], first_part=first_part)]
+
+    def _opened(self, task: Task) -> "_OpenBlock":
+        return self._open_blocks[task.labels.segment, task.labels.block]
 
     def _after_loss(self, task: Task, error: EngineLostError) -> list[Task]:
         """Halves of the batch, so that an image that kills engines ends up alone; alone it fails in the end."""
@@ -198,28 +218,28 @@ class Driver:
         if len(task.rows) == 1 and tries >= _MOST_LOSSES:
             message = f"{task.uris[0]}: {tries} engines died while they worked on it, the last was {error.engine}"
             image = ImageOutcome(task.rows[0], time.time_ns() // 1_000_000, 0.0, "engine_lost", message)
-            self._note(task, BatchOutcome(str(error.engine), (image,)))
+            self._note(task, BatchOutcome(str(error.engine), 0.0, (image,)))
             return []
         half = -(-len(task.rows) // 2)
-        opened = self._open_blocks[task.labels.segment, task.labels.block]
         return [
-            replace(task, rows=rows, uris=uris, tries=tries, first_part=opened.take_parts(len(rows)))
+            replace(task, rows=rows, uris=uris, tries=tries, first_part=self._opened(task).take_parts(len(rows)))
             for rows, uris in ((task.rows[:half], task.uris[:half]), (task.rows[half:], task.uris[half:]))
             if rows
         ]
 
     def _note(self, task: Task, outcome: BatchOutcome) -> None:
-        opened = self._open_blocks[task.labels.segment, task.labels.block]
+        folder = task.labels
         for image in outcome.images:
-            attempts = opened.note(image, outcome.engine)
+            self._opened(task).note(image, outcome.engine)
             if image.error:
-                self._failures.append(Failure(task.labels.segment, image.row, attempts, image.error, image.message))
+                failure = Failure(folder.segment, image.row, folder.generation, image.error, image.message)
+                self._failures.append(failure)
         n_failed = sum(bool(image.error) for image in outcome.images)
         self._todo -= len(outcome.images)
         self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
 
     def _seconds_to_flush(self) -> float:
-        return max(0.0, self._flushed_at + self._options.flush_seconds - time.monotonic())
+        return max(0.0, self._flushed_at + self._half_interval - time.monotonic())
 
     def _flush(self) -> None:
         """Why images failed first, then the results: whatever says `failed` has its message."""
@@ -249,8 +269,8 @@ class _OpenBlock:
         self._next_part += n
         return first
 
-    def note(self, image: ImageOutcome, engine: str) -> int:
-        """Take over an outcome; which attempt it was."""
+    def note(self, image: ImageOutcome, engine: str) -> None:
+        """Take over an outcome."""
         attempts = min(int(self._attempts_before[image.row - self.owned.rows.start]) + 1, np.iinfo(np.uint8).max)
         results = {
             "status": FAILED if image.error else DONE,
@@ -268,4 +288,3 @@ class _OpenBlock:
             results["composition"] = image.composition
         self.owned.writer.set(image.row, **results)
         self.missing.discard(image.row)
-        return attempts

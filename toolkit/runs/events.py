@@ -18,11 +18,13 @@ class RunStarted:
     done: int
     """Images that were done before."""
     failed: int
-    """Images that had failed before and are not tried again."""
+    """Images that had failed before."""
     todo: int
     """Images that this call will work on."""
     n_engines: int
     """Engines at hand."""
+    retry: bool = False
+    """Whether the images to work on are those that had failed, instead of the pending ones."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Progress:
     """Images done, by this call or before."""
     failed: int
     """Images failed, by this call or before."""
+    todo: int
+    """Images that this call has yet to work on."""
     processed: int
     """Images that this call segmented or found to fail."""
     seconds: float
@@ -40,7 +42,7 @@ class Progress:
 
     @property
     def pending(self) -> int:
-        """Images that were not tried yet."""
+        """Images that are neither done nor failed."""
         return self.total - self.done - self.failed
 
     @property
@@ -50,8 +52,8 @@ class Progress:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds until nothing is pending, at the speed so far; None while that is unknown."""
-        return self.pending / self.images_per_second if self.processed else None
+        """Seconds until this call is through, at the speed so far; None while that is unknown."""
+        return self.todo / self.images_per_second if self.processed else None
 
     def __str__(self) -> str:
         if self.state == "running" and not self.total:
@@ -116,13 +118,15 @@ class ProgressCounter:
     def progress(self) -> Progress:
         """How far the run is now."""
         started = self._started
+        processed = self._done + self._failed
         return Progress(
             run_id=started.run_id,
             state=self._ended.state if self._ended else "running",
             total=started.total,
             done=started.done + self._done,
-            failed=started.failed + self._failed,
-            processed=self._done + self._failed,
+            failed=started.failed + self._failed - (processed if started.retry else 0),
+            todo=started.todo - processed,
+            processed=processed,
             seconds=(self._clock() if self._end is None else self._end) - self._begin,
             n_engines=started.n_engines,
             engines_lost=self._lost,

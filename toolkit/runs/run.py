@@ -47,7 +47,7 @@ class Run:
         self._observers = list(observers)
         self._displays: list[LiveDisplay] = []
         self._cancelled = threading.Event()
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         # Not Thread.join: when that is interrupted, Python 3.11 takes the thread for ended.
         self._ended = threading.Event()
 
@@ -99,6 +99,13 @@ class Run:
     def start(self, driver: Driver) -> None:
         """Set a driver to work."""
         threading.Thread(target=self._drive, args=(driver,), name=f"run-{self.id}").start()
+        # A script may end without wait(). Thread pools close before the threads that use them have ended, unless
+        # somebody waits first; what is registered last is called first.
+        threading._register_atexit(self._wait_at_exit)  # type: ignore[attr-defined]
+
+    def _wait_at_exit(self) -> None:
+        if not self._ended.is_set():
+            self.wait()
 
     def emit(self, event: Event) -> None:
         """Tell everyone; an observer that raises is told nothing more, and the run goes on."""
@@ -106,7 +113,7 @@ class Run:
         for observer in list(self._observers):
             try:
                 observer(event)
-            except Exception as error:  # noqa: BLE001 - hours of work must not end for a broken progress bar
+            except Exception as error:  # noqa: BLE001 - hours of work must not end for a broken observer
                 self._observers.remove(observer)
                 warnings.warn(f"observer {observer!r} raised {error!r} and is not called any more", stacklevel=1)
         self._refresh()
@@ -119,8 +126,10 @@ class Run:
     def _drive(self, driver: Driver) -> None:
         try:
             driver.run()
-        except Exception as error:  # noqa: BLE001 - raised again by wait()
+        except BaseException as error:  # noqa: BLE001 - raised again by wait()
             self._error = error
+            if not self._displays:
+                warnings.warn(f"run {self.id} stopped: {error!r}; its wait() tells more", stacklevel=1)
             self.emit(RunEnded("stopped", (str(error) or repr(error)).splitlines()[0]))
         else:
             self.emit(RunEnded("cancelled" if self._cancelled.is_set() else "finished"))
@@ -134,10 +143,13 @@ class Run:
 
     def _refresh(self) -> None:
         progress = self.progress
-        for display in self._displays:
-            display.show(progress)
-            if progress.ended:
-                display.finish()
+        for display in list(self._displays):
+            try:
+                display.show(progress)
+                if progress.ended:
+                    display.finish()
+            except OSError:  # whoever was watching the terminal has closed it
+                self._displays.remove(display)
 
     def _ipython_display_(self) -> None:
         self._add_display()
@@ -212,6 +224,8 @@ def segment(
         numerics_version=NUMERICS_VERSION,
         palette=model.palette,
     )
+    if not len(catalog):
+        raise ValueError(f"{catalog!r} has no images; add some with catalog.add(images)")
     run_id = catalog.start_run(settings)
     run = Run(run_id, executor := cluster.executor() if cluster else InProcessExecutor(), observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.

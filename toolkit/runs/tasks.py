@@ -37,6 +37,8 @@ class Task:
     """The block that the images belong to, and where their label maps go."""
     first_part: int
     """The first of ``len(rows)`` numbers that are this task's own, for the arrays it writes."""
+    seconds: float
+    """After this long the engine begins no further image, and comes back with those it has."""
     keep_labels: bool = True
     """Whether label maps are written."""
     tries: int = 0
@@ -75,5 +77,7 @@ class BatchOutcome:
 
     engine: str
     """Who did it, as ``host:pid``."""
+    seconds: float
+    """How long the engine was at it, reading included."""
     images: tuple[ImageOutcome, ...]
-    """One for each row of the task."""
+    """One for each row of the task that it got to, at least one."""

@@ -42,7 +42,7 @@ def segment_batch(task: Task, model: Model | None = None) -> BatchOutcome:
     Returns
     -------
     BatchOutcome
-        One outcome per image. An image that cannot be read or segmented is in it with an error code.
+        One outcome per image that there was time for. One that cannot be read or segmented has an error code.
 
     Raises
     ------
@@ -51,17 +51,20 @@ def segment_batch(task: Task, model: Model | None = None) -> BatchOutcome:
     OSError
         Label maps cannot be written. Nothing of the batch counts then.
     """
+    begin = time.monotonic()
     if model is None:
         model = _load_once(task.work.model_source, task.work.model_digest)
     finished: list[ImageOutcome] = []
     with WriteBehind(functools.partial(_write_part, task)) as writer:
-        for part in _parts(task, model):
+        for part in _parts(task, model, begin + task.seconds):
             finished += [outcome for outcome, _ in part]
             if task.keep_labels:
                 writer.submit([(outcome, labels) for outcome, labels in part if labels is not None])
         placed = {outcome.row: outcome for part in writer.results() for outcome in part}
     return BatchOutcome(
-        f"{socket.gethostname()}:{os.getpid()}", tuple(placed.get(outcome.row, outcome) for outcome in finished)
+        engine=f"{socket.gethostname()}:{os.getpid()}",
+        seconds=time.monotonic() - begin,
+        images=tuple(placed.get(outcome.row, outcome) for outcome in finished),
     )
 
 
@@ -81,8 +84,8 @@ def _load_once(source: str, digest: str) -> Model:
     return model
 
 
-def _parts(task: Task, model: Model) -> Iterator[list[_Segmented]]:
-    """The segmented images, in groups whose label maps make one array."""
+def _parts(task: Task, model: Model, deadline: float) -> Iterator[list[_Segmented]]:
+    """The images segmented until the deadline, in groups whose label maps make one array."""
     part: list[_Segmented] = []
     n_pixels = 0
     images = zip(task.rows, task.uris, strict=True)
@@ -93,6 +96,8 @@ def _parts(task: Task, model: Model) -> Iterator[list[_Segmented]]:
         if n_pixels >= _PART_PIXELS:
             yield part
             part, n_pixels = [], 0
+        if time.monotonic() >= deadline:
+            break
     if part:
         yield part
 

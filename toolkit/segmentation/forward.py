@@ -102,4 +102,9 @@ def _outputs(
             views, tiles = zip(*batch, strict=True)
             stacked = torch.stack(tiles).contiguous(memory_format=torch.channels_last)
             logits = model.network(stacked).float()
+            if logits.shape != (len(batch), model.n_classes, *stacked.shape[-2:]):
+                raise ValueError(
+                    f"{model.name} gave {tuple(logits.shape)} for {tuple(stacked.shape)}; it must give logits of "
+                    f"{model.n_classes} classes at the size of its input"
+                )
             yield list(views), logits.softmax(1) if protocol.merge == "probabilities" else logits

@@ -49,6 +49,8 @@ def segment_image(
         The file cannot be read as an image.
     TypeError, ValueError
         The pixels are of another type or shape, or the crop is not one that the network takes.
+    ArithmeticError
+        The network gave values that are not finite.
     """
     protocol = Protocol() if protocol is None else protocol
     check_compatible(model, protocol)
@@ -56,6 +58,8 @@ def segment_image(
         raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
     image = read_image(str(pixels)) if isinstance(pixels, str | Path) else _checked_pixels(pixels)
     probabilities = mean_probabilities(image, model, protocol, batch_size=batch_size)
+    if not torch.isfinite(probabilities).all():
+        raise ArithmeticError(f"{model.name} gave values that are not finite; are its weights and normalisation right?")
     labels = probabilities.argmax(0)
     counts = torch.bincount(labels.flatten(), minlength=model.n_classes).cpu().numpy()
     return SegmentedImage(labels.cpu().numpy().astype(label_dtype(model.n_classes)), counts / counts.sum())

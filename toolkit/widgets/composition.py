@@ -103,7 +103,8 @@ def plot_composition(table: pd.DataFrame, colors: Mapping[str, Sequence[float]],
         color = colors.get(str(name), _REST_COLOR)
         axes.barh(range(len(fractions)), widths, left=left, label=str(name), color=color, edgecolor="white", lw=0.5)
         left += widths
-    axes.set_yticks(range(len(fractions)), [str(label) for label in fractions.index])
+    # File names may hold dollar signs, which matplotlib would take for formulas.
+    axes.set_yticks(range(len(fractions)), [str(label) for label in fractions.index], parse_math=False)
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), xlabel="fraction of the pixels", title=title)
     axes.spines[["top", "right"]].set_visible(False)

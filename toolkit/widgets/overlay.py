@@ -97,7 +97,11 @@ def _draw_pair(
     colors: np.ndarray,
 ) -> None:
     uri = str(results.uri.values[image])
-    left.set_title(PurePath(uri).name, fontsize="small", loc="left")
+    # File names may hold dollar signs, which matplotlib would take for formulas.
+    left.set_title(PurePath(uri).name, fontsize="small", loc="left", parse_math=False)
+    if results.status.values[image] != "done":
+        left.text(0.5, 0.5, str(results.status.values[image]), ha="center", transform=left.transAxes)
+        return
     shape = int(results.height.values[image]), int(results.width.values[image])
     photo = _read_photo(left, uri, shape)
     size = _display_size(*shape)
