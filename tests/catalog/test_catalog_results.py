@@ -13,7 +13,7 @@ from zarr.abc.store import Store
 
 from toolkit.catalog import DONE, ERROR_CODES, PENDING, Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
 from toolkit.catalog.layout import RESULT_FIELDS, STATUS, generation_path, log_path
-from toolkit.catalog.results import GenerationArrays
+from toolkit.catalog.results import GenerationArrays, read_results
 
 Note = Callable[..., None]
 
@@ -408,14 +408,14 @@ class TestErrors:
 def test_images_added_while_results_are_read_do_not_disturb_the_reader(
     catalog: Catalog, run_id: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read, added = Catalog.read_results, []
+    added: list[int] = []
 
-    def read_and_add(self: Catalog, *args: Any, **kwargs: Any) -> Any:
+    def read_and_add(*arguments: Any) -> Any:
         if not added:
             added.append(catalog.add(["/photos/late.jpg"]))
-        return read(self, *args, **kwargs)
+        return read_results(*arguments)
 
-    monkeypatch.setattr(Catalog, "read_results", read_and_add)
+    monkeypatch.setattr("toolkit.catalog.views.read_results", read_and_add)
     assert catalog.to_xarray(run_id).sizes["image"] == 10
     assert catalog.to_xarray(run_id).sizes["image"] == 11
 

@@ -1,8 +1,7 @@
 """What is known of every image, in one Zarr store that opens in xarray while runs go on."""
 
 import os
-from collections.abc import Collection, Hashable, Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,20 +11,15 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.blocks import OwnedBlock, claim_block
 from toolkit.catalog.claims import Owner
-from toolkit.catalog.covariates import Images, check_same_kinds, images_with_covariates, join_segments, to_array
-from toolkit.catalog.errors import ERROR_CODES, CatalogError
-from toolkit.catalog.failures import read_failures
+from toolkit.catalog.covariates import Images, check_same_kinds, images_with_covariates
+from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.labels import LabelFolder, LabelPlace
-from toolkit.catalog.layout import DONE, FAILED, FORMAT_ATTRIBUTE, FORMAT_VERSION, RESULT_FIELDS, STATUS_NAMES
+from toolkit.catalog.layout import DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
 from toolkit.catalog.objects import is_empty, open_store
-from toolkit.catalog.records import RunRecord, RunSettings, list_runs, read_record, record_run
-from toolkit.catalog.results import (
-    Results,
-    SegmentShape,
-    empty_values,
-    read_results,
-)
+from toolkit.catalog.records import RunSettings, list_runs, read_record, record_run
+from toolkit.catalog.results import Results, SegmentShape, read_results
 from toolkit.catalog.segments import list_segments, next_segment, read_covariates, read_uris, write_segment
+from toolkit.catalog.views import errors_table, images_dataset, results_dataset, run_summary
 from toolkit.sources import normalize_uri
 
 
@@ -145,14 +139,15 @@ class Catalog:
 
     def images(self) -> xr.Dataset:
         """The images: ``uri`` as a coordinate over ``image`` and one variable per covariate."""
-        return self._images(self.segments())
+        return images_dataset(self.store, self.segments())
 
     def runs(self) -> pd.DataFrame:
         """One row per run, oldest first: counts by status, settings, origin.
 
         ``first_write`` and ``last_write`` (UTC) are when its first image was begun and its last one ended.
         """
-        rows = {run_id: self._summary(run_id) for run_id in list_runs(self.store)}
+        segments = self.segments()
+        rows = {run_id: run_summary(self.store, run_id, segments) for run_id in list_runs(self.store)}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
 
     def to_xarray(self, run_id: str | Sequence[str] | None = None) -> xr.Dataset:
@@ -176,37 +171,13 @@ class Catalog:
         CatalogError
             There is no such run, or none at all.
         """
-        if run_id is not None and not isinstance(run_id, str):
-            if not run_id:
-                raise ValueError("run_id is an empty sequence; give the ids of one or more runs, or None")
-            datasets = [self.to_xarray(one) for one in run_id]
-            return xr.concat(
-                datasets, dim=pd.Index(list(run_id), name="run"), join="outer", combine_attrs="drop_conflicts"
-            )
-        run_id, record = self._run(run_id)
-        class_names = record.settings.class_names
         segments = self.segments()  # once: another process may be adding images
-        results = [self.read_results(run_id, shape).values for shape in segments]
-        results.append(empty_values(0, len(class_names)))
-        values = {field.name: np.concatenate([part[field.name] for part in results]) for field in RESULT_FIELDS}
-        images = self._images(segments)
-        status = values["status"]
-        values["composition"][status != DONE] = np.nan
-        return xr.Dataset(
-            {
-                "composition": (("image", "class_name"), values["composition"]),
-                "status": ("image", STATUS_NAMES[status]),
-                "attempts": ("image", values["attempts"]),
-                "error": ("image", np.array(ERROR_CODES, dtype=object)[values["error"]]),
-                "engine": ("image", values["engine"]),
-                "started": ("image", _times(values["started"])),
-                "seconds": ("image", values["seconds"]),
-                "height": ("image", values["height"]),
-                "width": ("image", values["width"]),
-            },
-            coords={**images.coords, **images.data_vars, "class_name": np.array(class_names, dtype=object)},
-            attrs={"run_id": run_id, "model": record.settings.model, "created": record.created},
-        )
+        if run_id is None or isinstance(run_id, str):
+            return results_dataset(self.store, self._run(run_id), segments)
+        if not run_id:
+            raise ValueError("run_id is an empty sequence; give the ids of one or more runs, or None")
+        datasets = [results_dataset(self.store, self._run(one), segments) for one in run_id]
+        return xr.concat(datasets, dim=pd.Index(list(run_id), name="run"), join="outer", combine_attrs="drop_conflicts")
 
     def labels(self, run_id: str | None, image: int | str | os.PathLike[str]) -> np.ndarray:
         """The label map of one image.
@@ -228,7 +199,7 @@ class Catalog:
         KeyError
             There is no such image, or it has no label map: it is not done, or the run kept none.
         """
-        run_id, _ = self._run(run_id)
+        run_id = self._run(run_id)
         shape, row = self._locate(image)
         result = self.read_results(run_id, shape, slice(row, row + 1))
         values = {name: array[0] for name, array in result.values.items()}
@@ -242,8 +213,8 @@ class Catalog:
 
     def palette(self, run_id: str | None = None) -> dict[str, tuple[int, int, int]]:
         """RGB colour (0…255) of each class of a run, the newest by default; empty if the model had none."""
-        _, record = self._run(run_id)
-        return dict(zip(record.settings.class_names, record.settings.palette, strict=False))
+        settings = read_record(self.store, self._run(run_id)).settings
+        return dict(zip(settings.class_names, settings.palette, strict=False))
 
     def errors(self, run_id: str | None = None) -> pd.DataFrame:
         """The images that failed: uri, error, attempts, engine, time (UTC) and message; one row each.
@@ -253,28 +224,7 @@ class Catalog:
         run_id : str, optional
             The run; the newest by default.
         """
-        run_id, _ = self._run(run_id)
-        logged = {(entry.segment, entry.row, entry.generation): entry for entry in read_failures(self.store, run_id)}
-        rows: dict[Hashable, dict[str, Any]] = {}
-        first = 0
-        for shape in self.segments():
-            results = self.read_results(run_id, shape, fields=["attempts", "error", "engine", "started"])
-            values = results.values
-            failed = np.flatnonzero(values["status"] == FAILED)
-            uris = read_uris(self.store, shape) if failed.size else np.empty(0, dtype=object)
-            for row in failed.tolist():
-                entry = logged.get((shape.segment, row, int(results.generation[row])))
-                rows[first + row] = {
-                    "uri": uris[row],
-                    "error": ERROR_CODES[values["error"][row]],
-                    "attempts": int(values["attempts"][row]),
-                    "engine": values["engine"][row],
-                    "time": _times(values["started"][row]),
-                    "message": entry.message if entry else "",
-                }
-            first += shape.n_images
-        columns = ["uri", "error", "attempts", "engine", "time", "message"]
-        return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("image")
+        return errors_table(self.store, self._run(run_id), self.segments())
 
     # What drivers need.
 
@@ -311,14 +261,6 @@ class Catalog:
     def __repr__(self) -> str:
         return f"<Catalog {_name(self.store)}: {len(self):,} images, {len(list_runs(self.store))} runs>"
 
-    def _images(self, segments: Sequence[SegmentShape]) -> xr.Dataset:
-        covariates = join_segments([read_covariates(self.store, shape) for shape in segments])
-        uris = np.concatenate([np.empty(0, dtype=object), *(read_uris(self.store, shape) for shape in segments)])
-        return xr.Dataset(
-            {str(name): ("image", to_array(covariates[name])) for name in covariates},
-            coords={"image": np.arange(len(uris)), "uri": ("image", uris)},
-        )
-
     def _append(self, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None) -> int:
         known = {uri for shape in self.segments() for uri in read_uris(self.store, shape)}
         new = [position for position, uri in enumerate(uris) if uri not in known]
@@ -338,14 +280,14 @@ class Catalog:
                 "update the toolkit"
             )
 
-    def _run(self, run_id: str | None) -> tuple[str, RunRecord]:
+    def _run(self, run_id: str | None) -> str:
+        """The id of a run that exists; the newest if None."""
         known = list_runs(self.store)
         if not known:
             raise CatalogError(f"{_name(self.store)} has no runs yet; start one with toolkit.segment(catalog, model)")
         if run_id is not None and run_id not in known:
             raise CatalogError(f"{_name(self.store)} has no run {run_id!r}; there are {', '.join(known)}")
-        chosen = known[-1] if run_id is None else run_id
-        return chosen, read_record(self.store, chosen)
+        return known[-1] if run_id is None else run_id
 
     def _locate(self, image: int | str | os.PathLike[str]) -> tuple[SegmentShape, int]:
         """Segment and row in it of an image."""
@@ -363,31 +305,6 @@ class Catalog:
                 row -= shape.n_images
         raise KeyError(f"{_name(self.store)} has no image {image!r}; its {len(self)} images are numbered from 0")
 
-    def _summary(self, run_id: str) -> dict[str, Any]:
-        record = read_record(self.store, run_id)
-        fields = ["started", "seconds"]
-        results = [self.read_results(run_id, shape, fields=fields).values for shape in self.segments()]
-        results.append(empty_values(0, 0, fields))
-        status, started, seconds = (
-            np.concatenate([values[name] for values in results]) for name in ("status", "started", "seconds")
-        )
-        written = started >= 0
-        ended = started[written] + 1000 * np.nan_to_num(seconds[written])
-        counts = {str(name): int(np.sum(status == number)) for number, name in enumerate(STATUS_NAMES)}
-        protocol = dict(record.settings.protocol)
-        protocol["scales"] = ", ".join(f"{scale:g}" for scale in protocol["scales"])
-        return {
-            "model": record.settings.model,
-            "images": status.size,
-            **counts,
-            "created": pd.Timestamp(record.created).tz_localize(None),
-            "first_write": _times(started[written].min()) if written.any() else pd.NaT,
-            "last_write": _times(ended.max().astype(np.int64)) if written.any() else pd.NaT,
-            **protocol,
-            "model_digest": record.settings.model_digest,
-            **record.by,
-        }
-
 
 def _is_catalog(store: Store) -> bool:
     try:
@@ -398,8 +315,3 @@ def _is_catalog(store: Store) -> bool:
 
 def _name(store: Store) -> str:
     return str(getattr(store, "root", store))
-
-
-def _times(milliseconds: Any) -> Any:
-    times = np.asarray(milliseconds, dtype=np.int64)
-    return np.where(times < 0, np.datetime64("NaT"), times.astype("datetime64[ms]"))[()]
