@@ -175,7 +175,7 @@ class TestStatus:
     def test_where_nothing_is_it_says_so_and_makes_nothing(self, tmp_path: Path) -> None:
         result = segscape("status", tmp_path / "nowhere.zarr")
         assert result.exit_code == 1
-        assert "nowhere.zarr holds nothing" in result.output
+        assert "there is no catalog at" in result.output
         assert not (tmp_path / "nowhere.zarr").exists()
 
     def test_a_file_is_refused(self, small_photos: list[Path]) -> None:

@@ -47,6 +47,10 @@ def run(
         run_notebook(notebook, output, values, html)
     except NotebookError as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        raise click.ClickException(
+            "interrupted; what was finished is kept, the same command goes on from there"
+        ) from None
     click.echo(f"executed notebook: {output}" + (f"\npage: {html}" if html else ""))
 
 

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 _NOTEBOOK_SECONDS = 0.5
 _TERMINAL_SECONDS = 0.2
-_LOG_SECONDS = 60.0
+_LOG_SECONDS = 15.0
 
 
 class LiveDisplay:

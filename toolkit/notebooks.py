@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,9 @@ _TYPES = {"int": int, "float": float, "bool": bool, "list": list, "tuple": list,
 
 
 def _parse(parameter: Parameter, text: str) -> Any:
-    kinds = [kind.split("[")[0].strip() for kind in parameter.type_name.split("|")]
+    # Papermill understands Optional[int], but not int | None.
+    type_name = re.sub(r"Optional\[(.+)\]", r"\1|None", parameter.type_name)
+    kinds = [kind.split("[")[0].strip() for kind in type_name.split("|")]
     if "str" in kinds:
         return text
     in_brackets = {"list", "tuple"} & {*kinds} and not text.lstrip().startswith("[")
@@ -141,7 +144,7 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     values : mapping
         Parameters by name, checked.
     html : path, optional
-        Where it also goes as a page, without its code.
+        Where it also goes as a page, without its code, once all of it ran.
 
     Raises
     ------
@@ -160,9 +163,8 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
         raise NotebookError(f"output {str(output)!r} names a parameter that was not given: {error}") from error
     except PapermillExecutionError as error:
         raise NotebookError(f"{error.ename}: {error.evalue}\nThe executed notebook is {output}") from error
-    finally:
-        if html is not None and Path(output).is_file():
-            _write_html(Path(output), Path(html))
+    if html is not None:
+        _write_html(Path(output), Path(html))
 
 
 def _write_html(notebook: Path, page: Path) -> None:

@@ -213,3 +213,32 @@ class TestKinds:
         with pytest.raises(ValueError, match="covariates"):
             Catalog.create(tmp_path / "demo.zarr", pd.DataFrame({"uri": ["/a.jpg"], name: [1]}))
         assert not (tmp_path / "demo.zarr").exists()
+
+
+class TestKnownImages:
+    def test_other_covariates_for_a_known_image_are_not_taken_over_and_that_is_said(self, store: Store) -> None:
+        catalog = Catalog.create(store, pd.DataFrame({"uri": ["/a.jpg", "/b.jpg"], "city": ["Bonn", "Kiel"]}))
+        with pytest.warns(UserWarning, match=r"'city' of 1 images .* differs"):
+            assert catalog.add(pd.DataFrame({"uri": ["/c.jpg", "/b.jpg"], "city": ["Ulm", "Mainz"]})) == 1
+        assert catalog.images().city.values.tolist() == ["Bonn", "Kiel", "Ulm"]
+
+    def test_a_new_covariate_of_known_images_is_not_taken_over_and_that_is_said(self, store: Store) -> None:
+        catalog = Catalog.create(store, ["/a.jpg", "/b.jpg"])
+        with pytest.warns(UserWarning, match=r"'score' of 2 images"):
+            catalog.add(pd.DataFrame({"uri": ["/b.jpg", "/a.jpg"], "score": [1.0, 2.0]}))
+        assert "score" not in catalog.images()
+
+    def test_the_same_table_again_is_taken_in_silence(self, store: Store, recwarn: pytest.WarningsRecorder) -> None:
+        table = pd.DataFrame(
+            {
+                "uri": ["/a.jpg", "/b.jpg"],
+                "score": [1.0, None],
+                "city": ["Bonn", None],
+                "n": pd.array([1, None], "Int64"),
+                "day": pd.to_datetime(["2026-01-01", None]),
+                "indoor": [True, False],
+            }
+        )
+        catalog = Catalog.create(store, table)
+        assert catalog.add(table) == 0
+        assert [str(warning.message) for warning in recwarn if "covariates" in str(warning.message)] == []

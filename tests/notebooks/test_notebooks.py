@@ -137,7 +137,7 @@ class TestSegment:
         (progress,) = [output for output in segmented.outputs if "segscape-progress" in str(output.get("data"))]
         assert progress.output_type == "display_data"
         for mime in ("text/plain", "text/html"):
-            assert "finished: 3 of 3 images done, 0 failed; 3 segmented" in str(progress.data[mime])
+            assert "finished: 3 of 3 images done, 0 failed; 3 processed" in str(progress.data[mime])
             assert "running" not in str(progress.data[mime])
 
     def test_so_does_the_page(self, segmented: Ran) -> None:
@@ -208,9 +208,9 @@ class TestExplore:
         assert len(explored_by_scene.texts("image/png")) == 3
 
     def test_groups_have_the_number_of_their_images(self, explored_by_scene: Ran) -> None:
-        (table,) = [text for text in explored_by_scene.texts("text/plain") if "scene" in text and "images" in text]
-        counts = {words[0]: words[1] for words in map(str.split, table.splitlines()) if words and words[0] in "ab"}
-        assert counts == {"a": "2", "b": "1"}
+        (table,) = [text for text in explored_by_scene.texts("text/html") if "scene" in text and "images" in text]
+        rows = re.findall(r"<th[^>]*row_heading[^>]*>([ab])</th>\s*<td[^>]*>(\d+)</td>", table)
+        assert rows == [("a", "2"), ("b", "1")]
 
 
 class TestExploreOddCatalogs:
@@ -243,7 +243,7 @@ class TestExploreOddCatalogs:
             self.explore(tmp_path)
 
     def test_a_catalog_that_is_not_there(self, tmp_path: Path) -> None:
-        with pytest.raises(Exception, match=r"demo\.zarr holds nothing"):
+        with pytest.raises(Exception, match=r"there is no catalog at .*demo\.zarr"):
             self.explore(tmp_path)
         assert list(tmp_path.iterdir()) == []
 
@@ -275,7 +275,7 @@ class TestRefusals:
         assert str(ran.output) in ran.terminal
         assert "Traceback" not in ran.terminal
         assert any(output.output_type == "error" for output in ran.outputs)
-        assert "scales must lie in" in ran.page.read_text(encoding="utf-8")
+        assert not ran.page.exists()  # a page of an earlier, better run stays
         assert not (tmp_path / "demo.zarr").exists()
 
     @pytest.mark.parametrize(
@@ -344,9 +344,9 @@ class TestEveryNotebook:
         assert [found.name for found in parameters if found.type_name == "None" or not found.help.strip()] == []
 
     def test_its_defaults_are_of_their_types(self, path: Path) -> None:
-        types = {"str": str, "int": int, "float": float, "bool": bool, "list": list}
+        types = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "Optional[int]": int | None}
         for parameter in read_parameters(path):
-            assert type(ast.literal_eval(parameter.default)) is types[parameter.type_name.split("[")[0]]
+            assert isinstance(ast.literal_eval(parameter.default), types[parameter.type_name])
 
     def test_its_help_is_shown_without_running_it(self, path: Path) -> None:
         result = CliRunner().invoke(main, ["run", str(path), "--help-notebook"])

@@ -87,7 +87,7 @@ PROGRESS = Progress("cafe", "running", 12_345, 6_000, 45, 6_300, 3_000, 600.0, 2
 
 def test_a_line_while_it_runs() -> None:
     assert str(PROGRESS) == (
-        "run cafe running: 6,000 of 12,345 images done, 45 failed; 3,000 segmented in 10 min 00 s (5.00/s); "
+        "run cafe running: 6,000 of 12,345 images done, 45 failed; 3,000 processed in 10 min 00 s (5.00/s); "
         "21 min 00 s left"
     )
 
@@ -95,7 +95,8 @@ def test_a_line_while_it_runs() -> None:
 def test_a_line_at_the_end() -> None:
     finished = replace(PROGRESS, state="finished", done=12_300, processed=12_300, seconds=7260.4)
     assert str(finished) == (
-        "run cafe finished: 12,300 of 12,345 images done, 45 failed; 12,300 segmented in 2 h 01 min (1.69/s)"
+        "run cafe finished: 12,300 of 12,345 images done, 45 failed; 12,300 processed in 2 h 01 min (1.69/s); "
+        "errors() says why, retry='failed' tries them again"
     )
 
 

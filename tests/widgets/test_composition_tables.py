@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from toolkit.widgets import composition_table, group_composition
+from toolkit.widgets import composition_table, group_composition, summarize_composition
 
 MakeResults = Callable[..., xr.Dataset]
 
@@ -137,3 +137,22 @@ class TestGroupComposition:
         groups = group_composition(make_results({"a": None, "b": None}, scene=["town", "town"]), "scene")
         assert list(groups.columns) == ["images"]
         assert len(groups) == 0
+
+
+def test_a_number_of_many_values_is_cut_into_ranges(make_results: MakeResults) -> None:
+    fractions = {f"/{number}.jpg": (0.5, 0.25, 0.25) for number in range(30)}
+    results = make_results(fractions, score=np.linspace(0, 1, 30))
+    groups = group_composition(results, "score", bins=5)
+    assert groups["images"].tolist() == [6] * 5
+
+
+def test_a_summary_has_the_range_of_each_class(make_results: MakeResults) -> None:
+    fractions = {"/a.jpg": (0.5, 0.5, 0.0), "/b.jpg": (0.25, 0.75, 0.0)}
+    summary = summarize_composition(composition_table(make_results(fractions)))
+    assert summary["mean"].tolist() == [0.625, 0.375]
+    assert summary["min"].tolist() == [0.5, 0.25]
+    assert summary["max"].tolist() == [0.75, 0.5]
+
+
+def test_a_summary_of_nothing_is_empty(make_results: MakeResults) -> None:
+    assert summarize_composition(composition_table(make_results({"/a.jpg": None}))).empty

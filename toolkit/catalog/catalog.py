@@ -11,7 +11,7 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.blocks import OwnedBlock, claim_block
 from toolkit.catalog.claims import Owner
-from toolkit.catalog.covariates import Images, check_same_kinds, images_with_covariates
+from toolkit.catalog.covariates import Images, check_same_kinds, images_with_covariates, warn_of_changes
 from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.labels import LabelFolder, LabelPlace
 from toolkit.catalog.layout import DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
@@ -106,14 +106,19 @@ class Catalog:
         """
         store = open_store(location)
         if not _is_catalog(store):
-            what = "nothing" if is_empty(store) else "something that is not a catalog"
-            raise CatalogError(f"{_name(store)} holds {what}; make a catalog with Catalog.create(location, images=…)")
+            if is_empty(store):
+                raise CatalogError(
+                    f"there is no catalog at {_name(store)}; make one with Catalog.create(location, images)"
+                )
+            raise CatalogError(f"{_name(store)} holds something that is not a catalog")
         catalog = cls(store)
         catalog._check_format()
         return catalog
 
     def add(self, images: Images, covariates: pd.DataFrame | None = None) -> int:
         """Add images; those whose URI is known already are skipped, and what is known of them stays as it is.
+
+        A warning says so if covariates are given that differ from those known.
 
         Parameters
         ----------
@@ -262,12 +267,19 @@ class Catalog:
         return f"<Catalog {_name(self.store)}: {len(self):,} images, {len(list_runs(self.store))} runs>"
 
     def _append(self, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None) -> int:
-        known = {uri for shape in self.segments() for uri in read_uris(self.store, shape)}
-        new = [position for position, uri in enumerate(uris) if uri not in known]
+        positions = {uri: position for position, uri in enumerate(uris)}
+        for shape in self.segments():
+            known_covariates = read_covariates(self.store, shape)
+            check_same_kinds(known_covariates, covariates)
+            uris_there = read_uris(self.store, shape)
+            rows = [row for row, uri in enumerate(uris_there) if uri in positions]
+            given = [positions.pop(uri) for uri in uris_there[rows]]
+            warn_of_changes(
+                known_covariates.iloc[rows].reset_index(drop=True), covariates.iloc[given].reset_index(drop=True)
+            )
+        new = sorted(positions.values())
         if new:
             table = covariates.iloc[new].reset_index(drop=True)
-            for shape in self.segments():
-                check_same_kinds(read_covariates(self.store, shape), table)
             write_segment(self.store, next_segment(self.store), [uris[position] for position in new], table, block_size)
         return len(new)
 

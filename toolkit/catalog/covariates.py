@@ -2,6 +2,7 @@
 
 import os
 import re
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -99,6 +100,23 @@ def check_same_kinds(known: pd.DataFrame, added: pd.DataFrame) -> None:
         if kinds[0] != kinds[1] and added[name].notna().any():
             raise ValueError(
                 f"covariates: {name!r} is {kinds[0]} in the catalog, but {kinds[1]} here; make it {kinds[0]}"
+            )
+
+
+def warn_of_changes(known: pd.DataFrame, given: pd.DataFrame) -> None:
+    """Warn where covariates given for images that are known already differ from what is known; rows correspond.
+
+    Whoever gives them should hear that they are not taken over.
+    """
+    for name in given.columns:
+        new = pd.Series(to_array(given[name]))
+        old = pd.Series(to_array(known[name])) if name in known else pd.Series([None] * len(given))
+        differs = (new != old) & ~(new.isna() & old.isna()) & ~((new == "") & old.isna())
+        if differs.any():
+            warnings.warn(
+                f"covariates: {name!r} of {int(differs.sum())} images that the catalog holds already differs from what "
+                "it knows, and is not changed; begin another catalog, or join the table to the results by uri",
+                stacklevel=2,
             )
 
 

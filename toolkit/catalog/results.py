@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import zarr
 from zarr.abc.store import Store
-from zarr.errors import ContainsArrayError
+from zarr.errors import ContainsArrayError, ContainsGroupError
 
 from toolkit.catalog.layout import (
     DONE,
@@ -71,7 +71,9 @@ class GenerationArrays:
 
     def create(self, class_names: Sequence[str]) -> None:
         """Preallocate what does not exist yet. Every owner of a block in this generation does so, all alike."""
-        group = zarr.open_group(self._store, path=self._path, mode="a")
+        with contextlib.suppress(ContainsGroupError):
+            zarr.create_group(self._store, path=self._path)
+        group = zarr.open_group(self._store, path=self._path, mode="r+")
         for field in RESULT_FIELDS:
             per_class = (len(class_names),) if field.per_class else ()
             with contextlib.suppress(ContainsArrayError):

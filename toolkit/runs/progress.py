@@ -60,13 +60,15 @@ class Progress:
             return f"run {self.run_id} begins"
         words = [f"run {self.run_id} {self.state}: {self.done:,} of {self.total:,} images done, {self.failed:,} failed"]
         if self.processed:
-            words.append(f"{self.processed:,} segmented in {_duration(self.seconds)} ({self.images_per_second:.2f}/s)")
+            words.append(f"{self.processed:,} processed in {_duration(self.seconds)} ({self.images_per_second:.2f}/s)")
         elif self.state == "finished":
             words.append("nothing was left to do: no image was segmented")
         if self.state == "running" and self.seconds_left is not None:
             words.append(f"{_duration(self.seconds_left)} left")
         if self.engines_lost:
             words.append(f"{self.engines_lost} engine{'s' if self.engines_lost > 1 else ''} lost")
+        if self.ended and self.failed:
+            words.append("errors() says why, retry='failed' tries them again")
         if self.reason:
             words.append(self.reason)
         return "; ".join(words)

@@ -8,6 +8,9 @@ ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 """The suffixes, in lower case, that files of these formats go by."""
 
+OTHER_PICTURE_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".ppm")
+"""Suffixes of pictures that people may expect to be read, and that are not."""
+
 SELF_DELIMITING_FORMATS = ("JPEG", "PNG")
 """The formats for which :func:`ends_early` is certain; for others it only explains why decoding failed."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from toolkit import paths
 from toolkit.sources.errors import NoImagesError
-from toolkit.sources.formats import IMAGE_SUFFIXES
+from toolkit.sources.formats import IMAGE_SUFFIXES, OTHER_PICTURE_SUFFIXES
 from toolkit.sources.uris import local_path, normalize_uri, scheme_of
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ def _list_path(text: str) -> Listing:
 
 def _images_below(directory: str) -> Iterator[str]:
     visited: set[str] = set()
+    left_out: list[str] = []
     for folder, subfolders, files in os.walk(directory, onerror=_warn_of_folder, followlinks=True):
         real = os.path.realpath(folder)
         if real in visited:  # a link to a folder above it would never end
@@ -126,8 +127,15 @@ def _images_below(directory: str) -> Iterator[str]:
         visited.add(real)
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         for name in files:
-            if name.lower().endswith(IMAGE_SUFFIXES) and not name.startswith("."):
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(IMAGE_SUFFIXES):
                 yield os.path.join(folder, name)
+            elif name.lower().endswith(OTHER_PICTURE_SUFFIXES):
+                left_out.append(name)
+    if left_out:
+        message = f"images: {len(left_out)} pictures in formats that are not read are left out, such as {left_out[0]!r}"
+        warnings.warn(message, stacklevel=2)
 
 
 def _warn_of_folder(error: OSError) -> None:
@@ -157,7 +165,9 @@ def _read_table(path: str) -> pd.DataFrame:
             return pd.read_parquet(path)
         # Names like 001 are text; and commas at the ends of lines do not make an index of the first column.
         separator = "\t" if path.lower().endswith(".tsv") else ","
-        return pd.read_csv(path, sep=separator, index_col=False, dtype={_URI: str})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # rows longer than the header
+            return pd.read_csv(path, sep=separator, index_col=False, dtype={_URI: str})
     except (OSError, ValueError, NotImplementedError) as error:
         raise ValueError(
             f"images: the table {path!r} cannot be read: {error}; save it again as UTF-8 text or Parquet"
@@ -166,6 +176,8 @@ def _read_table(path: str) -> pd.DataFrame:
 
 def _list_table(table: pd.DataFrame, base: str | None, name: str) -> Listing:
     columns = [str(column) for column in table.columns]
+    if len(columns) == 1 and ";" in columns[0]:
+        raise ValueError(f"images: {name} is separated by semicolons; save it again with commas, or as Parquet")
     if columns.count(_URI) != 1:
         raise ValueError(f"images: {name} needs one column {_URI!r}; it has {', '.join(columns) or 'no columns'}")
     if len(set(columns)) != len(columns):

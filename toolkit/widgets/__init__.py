@@ -1,7 +1,7 @@
 """What a person sees: compositions as tables and bars, label maps over photos."""
 
 from toolkit.widgets.colors import class_colors
-from toolkit.widgets.composition import composition_table, group_composition, plot_composition
+from toolkit.widgets.composition import composition_table, group_composition, plot_composition, summarize_composition
 from toolkit.widgets.overlay import overlay, overlay_sheet
 
 __all__ = [
@@ -11,4 +11,5 @@ __all__ = [
     "overlay",
     "overlay_sheet",
     "plot_composition",
+    "summarize_composition",
 ]

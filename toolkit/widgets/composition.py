@@ -43,7 +43,24 @@ def composition_table(results: xr.Dataset, min_fraction: float = 0.001) -> pd.Da
     return table if (table[REST] > 0).any() else table.drop(columns=REST)
 
 
-def group_composition(results: xr.Dataset, covariate: str) -> pd.DataFrame:
+def summarize_composition(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean, standard deviation and range of each class over the images of a table.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        From `composition_table`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per class: ``mean``, ``std``, ``min``, ``median``, ``max``.
+    """
+    statistics = {name: getattr(table, name)() for name in ("mean", "std", "min", "median", "max")}
+    return pd.DataFrame(statistics, index=table.columns).rename_axis("class")
+
+
+def group_composition(results: xr.Dataset, covariate: str, min_fraction: float = 0.0, bins: int = 6) -> pd.DataFrame:
     """Mean fraction of each class per group of images.
 
     Parameters
@@ -52,6 +69,10 @@ def group_composition(results: xr.Dataset, covariate: str) -> pd.DataFrame:
         From `Catalog.to_xarray`.
     covariate : str
         Name of the covariate whose values make the groups.
+    min_fraction : float
+        Classes that reach this fraction in no group are left out.
+    bins : int
+        A number or time with more values than twice this is cut into so many ranges of equal width.
 
     Returns
     -------
@@ -69,9 +90,12 @@ def group_composition(results: xr.Dataset, covariate: str) -> pd.DataFrame:
         raise KeyError(f"no covariate {covariate!r}; the catalog has {', '.join(known) or 'none'}")
     done = results.isel(image=np.flatnonzero(results.status.values == "done"))
     table = pd.DataFrame(done.composition.values, columns=list(done.class_name.values))
-    groups = table.groupby(done[covariate].values, dropna=False)
+    values = pd.Series(done[covariate].values)
+    if not pd.api.types.is_object_dtype(values) and values.nunique() > 2 * bins:
+        values = pd.cut(values, bins)
+    groups = table.groupby(values, dropna=False, observed=True)
     means = groups.mean().rename_axis(covariate)
-    means = means.loc[:, means.max() > 0]
+    means = means.loc[:, (means.max() > 0) & (means.max() >= min_fraction)]
     means = means[means.mean().sort_values(ascending=False, kind="stable").index]
     means.insert(0, "images", groups.size())
     return means
