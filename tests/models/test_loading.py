@@ -9,7 +9,15 @@ from typing import Any
 import pytest
 import torch
 
-from toolkit.models import Model, Normalization, UnknownNameError, list_models, load_dataset, load_model
+from toolkit.models import (
+    Model,
+    Normalization,
+    UnknownNameError,
+    list_models,
+    load_dataset,
+    load_model,
+    load_model_descriptor,
+)
 from toolkit.paths import data_catalog
 
 BUILT_IN = "deeplabv3-mobilenetv2-voc"
@@ -30,6 +38,8 @@ def test_the_built_in_model_has_the_classes_and_colours_of_its_data_set(model: M
 
 def test_the_built_in_model_knows_its_normalization(model: Model) -> None:
     assert model.normalization == Normalization((127.5, 127.5, 127.5), (127.5, 127.5, 127.5))
+    descriptor = load_model_descriptor("deeplabv3-mobilenetv2-voc")
+    assert model.normalization == Normalization(descriptor.mean, descriptor.std)
 
 
 def test_the_built_in_model_knows_its_name_and_where_it_came_from(model: Model) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from toolkit.catalog import Catalog, Owner, RunSettings
-from toolkit.models import Model
+from toolkit.models import Model, load_model
 from toolkit.runs.tasks import Task, Work
-from toolkit.runs.worker import segment_batch
+from toolkit.runs.worker import _load_once, segment_batch
 from toolkit.segmentation import NUMERICS_VERSION, Protocol
 from toolkit.sources import ReadLimits
 
@@ -65,3 +65,18 @@ def test_a_network_that_gives_no_numbers_fails_its_images(task: Task, model: Mod
     outcome = segment_batch(task, replace(model, network=network.eval()))
     assert {image.error for image in outcome.images} == {"internal"}
     assert "not finite" in outcome.images[0].message
+
+
+def test_a_model_is_loaded_once_per_digest_and_kept(task: Task, monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded: list[str] = []
+
+    def load(source: str) -> Model:
+        loaded.append(source)
+        return load_model(source)
+
+    monkeypatch.setattr("toolkit.runs.worker.load_model", load)
+    _load_once.cache_clear()
+    for first_part in (0, 4, 8):
+        segment_batch(replace(task, first_part=first_part, seconds=0.0))
+    assert loaded == ["deeplabv3-mobilenetv2-voc"]
+    _load_once.cache_clear()
