@@ -148,8 +148,10 @@ class TestWriting:
 
     def test_nothing_noted_nothing_written(self, claim: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
         owned = claim()
-        monkeypatch.setattr(GenerationArrays, "write", None)
+        written: list[object] = []
+        monkeypatch.setattr(GenerationArrays, "write", lambda *arguments: written.append(arguments))
         owned.writer.flush()
+        assert written == []
 
     def test_a_field_that_does_not_exist_is_refused(self, claim: Claim) -> None:
         with pytest.raises(KeyError, match="colour"):

@@ -72,6 +72,7 @@ class ExecutorTests:
     def test_closing_twice_is_closing_once(self, executor: Executor) -> None:
         executor.close()
         executor.close()
+        assert executor.n_engines == 0
 
     def test_a_closed_executor_has_no_engines_and_takes_no_tasks(self, executor: Executor) -> None:
         assert executor.n_engines > 0

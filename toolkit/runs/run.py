@@ -227,7 +227,8 @@ def segment(
     if not len(catalog):
         raise ValueError(f"{catalog!r} has no images; add some with catalog.add(images)")
     run_id = catalog.start_run(settings)
-    run = Run(run_id, executor := cluster.executor() if cluster else InProcessExecutor(), observers)
+    executor = cluster.executor() if cluster else InProcessExecutor()
+    run = Run(run_id, executor, observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.
     function = segment_batch if cluster else functools.partial(segment_batch, model=model)
     work = Work(model.source, model.digest, protocol, limits)
