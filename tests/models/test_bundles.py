@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -221,6 +222,16 @@ def test_weights_of_another_format_are_refused(folder: Path) -> None:
         (lambda definition: definition.update(class_names=21), "class_names"),
         (lambda definition: definition.update(size_divisor=0), "size_divisor"),
         (lambda definition: definition.update(size_divisor="8"), "size_divisor"),
+        (lambda definition: definition.update(size_divisor=10**9), "size_divisor"),
+        (lambda definition: definition.update(size_remainder=-1), "size_remainder"),
+        (lambda definition: definition.update(align_corners="yes"), "align_corners"),
+        (lambda definition: definition.update(arguments=[21]), "arguments"),
+        (lambda definition: definition.update(name=""), "name"),
+        (lambda definition: definition["normalization"].update(mean=[True, 0, 0]), "mean"),
+        (lambda definition: definition.update(palette=[[0, 0, 0]]), "palette has 1 colours"),
+        (lambda definition: definition.update(palette=[[0, 0, 256]] * 21), "palette"),
+        (lambda definition: definition.update(class_names=[{"name": "sky"}] * 21), "class_names"),
+        (lambda definition: definition["weights"].update(file="model\0"), "weights"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -230,3 +241,66 @@ def test_a_value_of_another_form_is_refused_by_its_key(
     edit(folder, change)
     with pytest.raises(BundleError, match=culprit):
         load_model(folder)
+
+
+@pytest.mark.parametrize("file", ["../other.safetensors", "/etc/passwd", "a/../../other.safetensors", "link"])
+def test_weights_lie_in_the_bundle(folder: Path, file: str) -> None:
+    shutil.copy(folder / WEIGHTS, folder.parent / "other.safetensors")
+    (folder / "link").symlink_to(folder.parent / "other.safetensors")
+    edit(folder, lambda definition: definition["weights"].update(file=file))
+    with pytest.raises(BundleError, match=r"lies outside .* a bundle holds all of its files"):
+        load_model(folder)
+
+
+def test_weights_may_lie_in_a_folder_of_the_bundle(folder: Path, original: Model) -> None:
+    (folder / "weights").mkdir()
+    (folder / WEIGHTS).rename(folder / "weights" / WEIGHTS)
+    edit(folder, lambda definition: definition["weights"].update(file=f"weights/{WEIGHTS}"))
+    assert load_bundle(folder).digest == original.digest
+
+
+def test_weights_that_are_a_directory_or_a_pipe_are_refused(folder: Path) -> None:
+    (folder / WEIGHTS).unlink()
+    (folder / WEIGHTS).mkdir()
+    with pytest.raises(BundleError, match="it is no regular file"):
+        load_model(folder)
+    (folder / WEIGHTS).rmdir()
+    os.mkfifo(folder / WEIGHTS)
+    with pytest.raises(BundleError, match="it is no regular file"):
+        load_model(folder)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"name": ' * 100_000, " " * (16 * 2**20 + 1), '{"n": ' + "9" * 10_000 + "}"], ids=len
+)
+def test_a_definition_that_is_huge_is_refused(folder: Path, text: str) -> None:
+    (folder / "model.json").write_text(text)
+    with pytest.raises(BundleError, match=r"model\.json"):
+        load_bundle(folder)
+
+
+def test_a_long_value_is_shown_in_part(folder: Path) -> None:
+    edit(folder, lambda definition: definition.update(name=["x" * 10_000]))
+    with pytest.raises(BundleError, match="name must be text") as refusal:
+        load_model(folder)
+    assert len(str(refusal.value)) < 1000
+
+
+def test_corners_come_from_the_architecture_unless_the_definition_says_otherwise(folder: Path, original: Model) -> None:
+    assert original.align_corners
+    edit(folder, lambda definition: definition.update(align_corners=False))
+    model = load_bundle(folder)
+    assert not model.align_corners
+    assert model.digest != original.digest
+
+
+def test_loading_a_bundle_draws_no_random_numbers(folder: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    load_bundle(folder)
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_the_digest_of_the_built_in_model_is_the_one_that_catalogs_hold(original: Model) -> None:
+    assert original.digest == "46c55c2bb97455313172baa29480f6549cdfcb01be61140bd6ef64bba18aeca8"

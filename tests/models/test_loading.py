@@ -1,8 +1,9 @@
 """Models by name, and what importing them costs."""
 
 import re
-import subprocess
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,18 @@ import torch
 
 from toolkit.models import (
     Model,
+    ModelOptionError,
     Normalization,
     UnknownNameError,
+    UntrainedNetworkWarning,
     list_models,
     load_dataset,
     load_model,
     load_model_descriptor,
 )
 from toolkit.paths import data_catalog
+
+RunPython = Callable[[str], str]
 
 BUILT_IN = "deeplabv3-mobilenetv2-voc"
 
@@ -60,11 +65,6 @@ def test_the_digest_is_a_sha256(model: Model) -> None:
     assert re.fullmatch(r"[0-9a-f]{64}", model.digest)
 
 
-def test_the_digest_is_the_same_in_every_process(model: Model) -> None:
-    code = f"from toolkit.models import load_model; print(load_model({BUILT_IN!r}).digest)"
-    assert run_python(code).strip() == model.digest
-
-
 def test_what_a_model_calls_its_source_loads_it_again(model: Model) -> None:
     assert load_model(model.source).digest == model.digest
 
@@ -94,7 +94,7 @@ def test_a_directory_without_a_definition_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.pth").write_bytes(b"weights")
-    with pytest.raises(UnknownNameError, match=r"model\.pth"):
+    with pytest.raises(UnknownNameError, match=r"model\.pth.*a file is no model; .*weights=FILE"):
         load_model(tmp_path / "model.pth")
 
 
@@ -104,24 +104,101 @@ def test_what_is_neither_a_name_nor_a_path_is_refused(name: Any) -> None:
         load_model(name)
 
 
-def run_python(code: str) -> str:
-    """What a fresh interpreter prints."""
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 0, result.stderr
-    return result.stdout
-
-
-def modules_after(code: str) -> set[str]:
+@pytest.fixture
+def modules_after(run_python: RunPython) -> Callable[[str], set[str]]:
     """The top-level modules that are imported once a fresh interpreter has run the code."""
-    return set(run_python(f"{code}\nimport sys\nprint(*{{name.partition('.')[0] for name in sys.modules}})").split())
+    code = "\nimport sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    return lambda program: set(run_python(program + code).split())
 
 
 @pytest.mark.parametrize("code", ["import toolkit", "import toolkit; dir(toolkit); toolkit.__version__"])
-def test_importing_the_toolkit_does_not_import_torch(code: str) -> None:
+def test_importing_the_toolkit_does_not_import_torch(code: str, modules_after: Callable[[str], set[str]]) -> None:
     assert modules_after(code).isdisjoint({"torch", "torchvision", "zarr", "ipyparallel"})
 
 
 @pytest.mark.parametrize("package", ["toolkit.models", "toolkit.segmentation"])
-def test_the_numerical_heart_needs_no_catalog_and_no_cluster(package: str) -> None:
+def test_the_numerical_heart_needs_no_catalog_and_no_cluster(
+    package: str, modules_after: Callable[[str], set[str]]
+) -> None:
     modules = modules_after(f"import {package}")
     assert modules.isdisjoint({"zarr", "xarray", "pandas", "ipyparallel", "matplotlib", "ipywidgets"})
+    assert modules.isdisjoint({"torchvision", "transformers", "segmentation_models_pytorch", "yaml", "jsonschema"})
+
+
+def test_the_built_in_model_loads_on_a_bare_machine(model: Model, run_python: RunPython) -> None:
+    missing = ["yaml", "jsonschema", "torchvision", "transformers", "timm", "segmentation_models_pytorch"]
+    program = (
+        f"import sys; sys.modules.update(dict.fromkeys({missing}))\n"
+        f"from toolkit.models import load_model; print(load_model({BUILT_IN!r}).digest)"
+    )
+    assert run_python(program).strip() == model.digest
+
+
+@pytest.mark.filterwarnings("ignore::toolkit.models.UntrainedNetworkWarning")
+def test_a_data_set_is_known_where_descriptors_cannot_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jsonschema", None)
+    assert load_model("pspnet-resnet50?width=1&dataset=voc-21").class_names[15] == "person"
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"),
+    [
+        ("smp:Unet/resnet18?classes=2", ["segmentation_models_pytorch"]),
+        ("hf:org/name", ["transformers"]),
+        ("torchvision:fcn_resnet50", ["torchvision", "torchvision.models"]),
+    ],
+)
+def test_a_package_that_is_not_installed_is_named(
+    name: str, modules: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(ImportError, match=rf"model '{re.escape(name)}' needs the package '{modules[0]}"):
+        load_model(name)
+
+
+@pytest.mark.parametrize("options", ["", "&seed=3"])
+def test_a_network_without_weights_is_warned_of_and_the_same_each_time(options: str) -> None:
+    digests = set()
+    for _ in range(2):
+        with pytest.warns(UntrainedNetworkWarning, match="random weights.*weights=path"):
+            digests.add(load_model(f"pspnet-resnet50?n_classes=2&width=1{options}").digest)
+    assert len(digests) == 1
+
+
+@pytest.mark.filterwarnings("ignore::toolkit.models.UntrainedNetworkWarning")
+def test_the_same_seed_gives_the_same_network_in_every_process(run_python: RunPython) -> None:
+    name = "pspnet-resnet50?n_classes=2&width=1&seed=5"
+    program = (
+        "import random, torch, warnings; warnings.simplefilter('ignore'); torch.manual_seed(random.randrange(9**9))\n"
+        f"from toolkit.models import load_model; print(load_model({name!r}).digest)"
+    )
+    assert run_python(program).strip() == load_model(name).digest
+
+
+def test_the_warning_points_at_the_caller() -> None:
+    with pytest.warns(UntrainedNetworkWarning) as warned:
+        load_model("pspnet-resnet50?n_classes=2&width=1")
+    assert warned[0].filename == __file__
+
+
+@pytest.mark.parametrize("name", [f"{BUILT_IN}?n_classes=3", f"{data_catalog()}?n_classes=3"])
+def test_a_bundle_takes_no_options(name: str) -> None:
+    with pytest.raises(ModelOptionError, match="a bundle takes no options"):
+        load_model(name)
+
+
+def test_a_misspelt_name_is_refused_with_the_right_one() -> None:
+    with pytest.raises(UnknownNameError, match=r"Did you mean 'pspnet-resnet101'\?"):
+        load_model("pspnet-resnet11?n_classes=3")
+
+
+def test_an_unknown_provider_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(UnknownNameError, match=r"'hf:…', .*'smp:…', 'torchvision:…'"):
+        load_model("timm:resnet50")
+
+
+def test_a_bundle_may_lie_in_a_folder_with_a_question_mark(tmp_path: Path, model: Model) -> None:
+    folder = tmp_path / "what?n_classes=3"
+    shutil.copytree(data_catalog() / "models" / BUILT_IN, folder)
+    assert load_model(load_model(folder).source).digest == model.digest

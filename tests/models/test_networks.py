@@ -1,4 +1,4 @@
-"""The architectures take images of any size and give logits of that size."""
+"""The built-in architecture takes images of any size, and models know which sizes they take."""
 
 import pytest
 import torch
@@ -33,10 +33,10 @@ def network() -> DeepLabV3MobileNetV2:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 5), (64, 64)])
 @pytest.mark.parametrize("n_images", [1, 3])
-def test_logits_are_as_large_as_the_image(network: DeepLabV3MobileNetV2, size: tuple[int, int], n_images: int) -> None:
+def test_logits_lie_on_every_eighth_pixel(network: DeepLabV3MobileNetV2, size: tuple[int, int], n_images: int) -> None:
     images = torch.randn(n_images, 3, *size, generator=torch.Generator().manual_seed(1))
     logits = network(images)
-    assert logits.shape == (n_images, 7, *size)
+    assert logits.shape == (n_images, 7, *(-(-side // 8) for side in size))
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
 
@@ -56,6 +56,10 @@ def test_the_network_does_not_change_its_input(network: DeepLabV3MobileNetV2) ->
 
 def test_the_built_in_architecture_goes_by_its_name() -> None:
     assert ARCHITECTURES["deeplabv3-mobilenetv2"] is DeepLabV3MobileNetV2
+
+
+def test_its_logits_are_upsampled_from_corner_to_corner() -> None:
+    assert DeepLabV3MobileNetV2.align_corners
 
 
 often = settings(deadline=None, max_examples=200, derandomize=True)

@@ -1,11 +1,13 @@
 """What is known of data sets and models by name: the checked YAML descriptors of the data catalog."""
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
+
+from toolkit.models.messages import alternatives
+from toolkit.models.names import UnknownNameError
 
 # A descriptor may lie in a folder of the user's; the schema that it is checked by is always the one of this version.
 from toolkit.paths import data_catalog, shared_folder
@@ -17,10 +19,6 @@ _FOLDERS = {"dataset": "datasets", "model": "models"}
 _WORDS = {"dataset": "data set", "model": "model"}
 
 _Kind = Literal["dataset", "model"]
-
-
-class UnknownNameError(ValueError):
-    """No descriptor has this name; the message lists those that exist."""
 
 
 class DescriptorError(ValueError):
@@ -131,10 +129,8 @@ def _quoted(names: Iterable[str]) -> str:
 def _path(kind: _Kind, name: str) -> Path:
     known = _list(kind)
     if name not in known:
-        close = difflib.get_close_matches(name, known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        exist = f"there are {_quoted(known)}" if known else f"{data_catalog() / _FOLDERS[kind]} holds none"
-        raise UnknownNameError(f"Unknown {_WORDS[kind]} {name!r}: {exist}.{hint}")
+        exist = f"there are {alternatives(name, known)}" if known else f"{data_catalog() / _FOLDERS[kind]} holds none"
+        raise UnknownNameError(f"Unknown {_WORDS[kind]} {name!r}: {exist}")
     return data_catalog() / _FOLDERS[kind] / f"{name}.yaml"
 
 
@@ -154,21 +150,28 @@ def _explanation(error: "ValidationError") -> str:
 def _read(kind: _Kind, name: str) -> dict[str, Any]:
     """Read a descriptor and check it by its schema."""
     import yaml
-    from jsonschema import Draft202012Validator
-    from jsonschema.exceptions import best_match
 
     path = _path(kind, name)
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DescriptorError(f"{path}: not valid YAML in UTF-8: {error}") from error
+    _check_schema(kind, path, document)
+    if document["name"] != name:
+        raise DescriptorError(f"{path}: name: {document['name']!r} is not the file's name; write {name!r}")
+    return dict(document)
+
+
+def _check_schema(kind: _Kind, path: Path, document: object) -> None:
+    try:
+        from jsonschema import Draft202012Validator
+        from jsonschema.exceptions import best_match
+    except ImportError:
+        return  # on a bare GPU machine descriptors are taken as they are
     schema = json.loads((shared_folder("data_catalog") / f"{kind}.schema.json").read_text(encoding="utf-8"))
     first = best_match(Draft202012Validator(schema).iter_errors(document))
     if first is not None:
         raise DescriptorError(f"{path}: {_place(first.absolute_path)}: {_explanation(first)}")
-    if document["name"] != name:
-        raise DescriptorError(f"{path}: name: {document['name']!r} is not the file's name; write {name!r}")
-    return dict(document)
 
 
 def _repeated(values: Iterable[Any]) -> int | None:

@@ -1,26 +1,22 @@
 """A network together with what is needed to use it rightly: classes, normalisation, identity."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-
-@dataclass(frozen=True)
-class Normalization:
-    """How RGB values 0…255 become the network's input: ``(x - mean) / std`` per channel."""
-
-    mean: tuple[float, float, float]
-    """Channel means, in units of 0…255, RGB."""
-    std: tuple[float, float, float]
-    """Channel standard deviations, in units of 0…255, RGB."""
+from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization
 
 
 @dataclass(frozen=True, eq=False)
 class Model:
     """A segmentation network and its definition.
 
-    The network takes normalised RGB ``(n, 3, height, width)`` float32 and gives logits
-    ``(n, n_classes, height, width)``. ``load_model`` makes these; build one by hand for networks of your own.
+    The network takes normalised RGB ``(n, 3, height, width)`` float32 and gives logits ``(n, n_classes, h, w)`` of the
+    size of its input or smaller; whoever uses it resizes them, bilinearly, to the size of the input. ``load_model``
+    makes these; build one by hand for networks of your own.
     """
 
     network: nn.Module
@@ -41,17 +37,57 @@ class Model:
     """The network takes sides of ``k * size_divisor + size_remainder`` pixels."""
     size_remainder: int = 0
     """See ``size_divisor``: 1 for networks that want sides of 8k + 1."""
+    align_corners: bool = False
+    """How logits that are smaller than the input are upsampled to it: bilinear, corners aligned or not."""
+    definition: NetworkDefinition | None = field(default=None, repr=False)
+    """How the network is built; None for one built by hand."""
 
     @property
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.class_names)
 
+    @property
+    def rules(self) -> InputRules:
+        """Which sizes the network takes, and how its logits are brought back to them."""
+        return InputRules(self.size_divisor, self.size_remainder, self.align_corners)
+
     def accepts(self, side: int) -> bool:
         """Whether the network takes an input whose side is that many pixels."""
-        return side >= max(self.size_remainder, 1) and (side - self.size_remainder) % self.size_divisor == 0
+        return self.rules.accepts(side)
 
     def round_up(self, side: int) -> int:
         """The smallest side, in pixels, that the network takes and that is not below ``side``."""
-        steps = -(-(side - self.size_remainder) // self.size_divisor)
-        return max(steps, 1 if self.size_remainder == 0 else 0) * self.size_divisor + self.size_remainder
+        return self.rules.round_up(side)
+
+    def save_bundle(self, path: str | Path, *, arguments: Mapping[str, Any] | None = None) -> Path:
+        """Write a directory that ``load_model`` loads anywhere, without a model hub and without the original files.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            The directory; it must not exist yet, or be empty.
+        arguments : mapping, optional
+            What the network's class was called with, for a network of a class of your own. Values that JSON holds.
+
+        Returns
+        -------
+        pathlib.Path
+            The directory, absolute.
+
+        Raises
+        ------
+        FileExistsError
+            The directory holds something.
+        BundleError
+            The network cannot be built again from what can be written: its class lies in a notebook, it was changed
+            after it was built, or ``arguments`` are not those it was built with.
+
+        Notes
+        -----
+        The class of a network of your own is copied with the whole file that defines it; the file must need no other
+        files of yours. The bundle is loaded again and its logits are compared before it gets its name.
+        """
+        from toolkit.models.saving import save_bundle
+
+        return save_bundle(self, path, arguments=arguments)

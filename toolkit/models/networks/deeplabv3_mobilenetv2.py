@@ -44,7 +44,7 @@ class _InvertedResidual(nn.Module):
 
 
 class DeepLabV3MobileNetV2(nn.Module):
-    """Normalised RGB ``(n, 3, height, width)`` → logits ``(n, n_classes, height, width)``; any size.
+    """Normalised RGB ``(n, 3, height, width)`` → logits ``(n, n_classes, ⌈height / 8⌉, ⌈width / 8⌉)``; any size.
 
     Parameters
     ----------
@@ -52,8 +52,11 @@ class DeepLabV3MobileNetV2(nn.Module):
         Number of classes, 21 for PASCAL VOC.
     """
 
+    align_corners = True
+
     def __init__(self, n_classes: int = 21) -> None:
         super().__init__()
+        self.arguments = {"n_classes": n_classes}
         self.stem = nn.Conv2d(3, 32, 3, stride=2, padding=1)
         self.blocks = nn.Sequential(*[_InvertedResidual(*block) for block in _BLOCKS])
         self.image_pooling = nn.Conv2d(320, 256, 1)
@@ -67,5 +70,5 @@ class DeepLabV3MobileNetV2(nn.Module):
             -1, -1, *features.shape[-2:]
         )
         hidden = torch.cat([pooled, F.relu(self.aspp0(features))], dim=1)
-        logits = self.logits(F.relu(self.concat_projection(hidden)))
-        return F.interpolate(logits, size=image.shape[-2:], mode="bilinear", align_corners=True)
+        logits: Tensor = self.logits(F.relu(self.concat_projection(hidden)))
+        return logits
