@@ -79,7 +79,10 @@ def assert_equal_to(undisturbed: Catalog, catalog: Catalog) -> None:
     assert found.status.values.tolist() == ["done"] * expected.sizes["image"]
     assert found.attempts.values.tolist() == [1] * expected.sizes["image"]
     del expected.attrs["created"], found.attrs["created"]
-    xr.testing.assert_identical(found.drop_vars(WHO_AND_WHEN), expected.drop_vars(WHO_AND_WHEN))
+    # An engine has fewer threads than this process, and adds up in another order.
+    xr.testing.assert_allclose(found.confidence, expected.confidence, rtol=1e-5)
+    alike = [results.drop_vars([*WHO_AND_WHEN, "confidence"]) for results in (found, expected)]
+    xr.testing.assert_identical(*alike)
     for image in range(expected.sizes["image"]):
         np.testing.assert_array_equal(catalog.labels(None, image), undisturbed.labels(None, image))
 

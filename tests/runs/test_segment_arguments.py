@@ -44,12 +44,6 @@ def test_something_that_is_no_protocol(catalog: Catalog, model: Model, given: ob
         tk.segment(catalog, model, given)  # type: ignore[arg-type]
 
 
-def test_a_crop_that_the_model_does_not_take(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
-    picky = replace(model, size_divisor=8, size_remainder=1)
-    with pytest.raises(ValueError, match=r"crop_size=98 is not a size .* 97 .* 105"):
-        tk.segment(catalog, picky, replace(small_protocol, crop_size=98))
-
-
 @pytest.mark.parametrize("given", ["all", "done", True, 1])
 def test_another_kind_of_retry(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
     with pytest.raises(ValueError, match=f"retry must be None or 'failed', not {given!r}"):

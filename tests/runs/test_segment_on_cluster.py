@@ -38,7 +38,10 @@ def test_the_tables_are_identical(
     tables = [catalog.to_xarray() for catalog in catalogs]
     for table in tables:
         del table.attrs["created"]
-    xr.testing.assert_identical(tables[0].drop_vars(WHO_AND_WHEN), tables[1].drop_vars(WHO_AND_WHEN))
+    # Other numbers of threads add up in another order.
+    xr.testing.assert_allclose(tables[0].confidence, tables[1].confidence, rtol=1e-5)
+    alike = [table.drop_vars([*WHO_AND_WHEN, "confidence"]) for table in tables]
+    xr.testing.assert_identical(*alike)
     assert tables[0].status.values.tolist() == ["done"] * 10 + ["failed"]
     for row in range(10):
         np.testing.assert_array_equal(catalogs[0].labels(None, row), catalogs[1].labels(None, row))

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from toolkit.catalog import Catalog, Owner, RunSettings
 from toolkit.models import Model, load_model
 from toolkit.runs.tasks import Task, Work
-from toolkit.runs.worker import _load_once, segment_batch
+from toolkit.runs.worker import _load_once, segment_batch, segmenter_of
 from toolkit.segmentation import NUMERICS_VERSION, Protocol
 from toolkit.sources import ReadLimits
 
@@ -33,24 +34,27 @@ def task(catalog: Catalog, model: Model, small_protocol: Protocol, small_photos:
 
 
 def test_every_image_has_an_outcome_in_order(task: Task, model: Model) -> None:
-    outcome = segment_batch(task, model)
+    outcome = segment_batch(task, segmenter_of(task.work, model))
     assert [image.row for image in outcome.images] == [0, 1, 2, 3]
     assert all(image.error == "" and image.label_part == 0 for image in outcome.images)
     assert outcome.seconds > 0
 
 
 def test_after_its_time_it_comes_back_with_what_it_has(task: Task, model: Model) -> None:
-    outcome = segment_batch(replace(task, seconds=0.0), model)
+    outcome = segment_batch(replace(task, seconds=0.0), segmenter_of(task.work, model))
     assert [image.row for image in outcome.images] == [0]
     assert outcome.images[0].label_part == 0
 
 
 def test_an_image_that_memory_cannot_hold_fails_alone(
-    task: Task, model: Model, monkeypatch: pytest.MonkeyPatch
+    task: Task, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = iter([10, 2**60, 10, 10])
-    monkeypatch.setattr("toolkit.runs.worker.bytes_needed", lambda *_: next(sizes))
-    outcome = segment_batch(task, model)
+    Image.new("RGB", (333, 20)).save(tmp_path / "wide.png")
+    task = replace(task, uris=(task.uris[0], str(tmp_path / "wide.png"), *task.uris[2:]))
+    monkeypatch.setattr(
+        "toolkit.segmentation.segmenter.bytes_needed", lambda height, width, *_, **__: 2**60 if width == 333 else 10
+    )
+    outcome = segment_batch(task, segmenter_of(task.work, model))
     assert [image.error for image in outcome.images] == ["", "out_of_memory", "", ""]
     assert "fewer engines" in outcome.images[1].message
 
@@ -62,7 +66,7 @@ def test_a_network_that_gives_no_numbers_fails_its_images(task: Task, model: Mod
 
     network = Broken()
     network.load_state_dict(model.network.state_dict())
-    outcome = segment_batch(task, replace(model, network=network.eval()))
+    outcome = segment_batch(task, segmenter_of(task.work, replace(model, network=network.eval())))
     assert {image.error for image in outcome.images} == {"internal"}
     assert "not finite" in outcome.images[0].message
 

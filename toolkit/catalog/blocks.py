@@ -24,10 +24,10 @@ class OwnedBlock:
 
 def claim_block(store: Store, run_id: str, shape: SegmentShape, block: int, owner: Owner) -> OwnedBlock:
     """Claim the next generation of a block, and make the place for its results."""
-    class_names = read_record(store, run_id).settings.class_names
+    settings = read_record(store, run_id).settings
     generation = claim_next_generation(store, run_id, shape.segment, block, owner)
     arrays = GenerationArrays(store, run_id, shape, generation)
-    arrays.create(class_names)
+    arrays.create(settings.class_names, settings.options)
     rows = shape.rows(block)
     labels = LabelFolder(store, run_id, shape.segment, block, generation)
-    return OwnedBlock(rows, labels, BlockWriter(arrays, rows, len(class_names)))
+    return OwnedBlock(rows, labels, BlockWriter(arrays, rows, len(settings.class_names), settings.options))

@@ -168,6 +168,8 @@ class Catalog:
         xarray.Dataset
             Over ``image`` (integers, with ``uri`` and the covariates as coordinates): ``composition`` (image,
             class_name), a fraction per class that sums to 1 where ``status`` is ``"done"`` and NaN elsewhere;
+            ``confidence``, the mean over the pixels of the greatest class probability; ``soft_composition`` (image,
+            class_name), the mean class probabilities, if the run was asked for them;
             ``status`` (``"pending"``, ``"done"``, ``"failed"``), ``attempts``, ``error`` (a code, ``""`` if none),
             ``engine``, ``started`` (UTC), ``seconds``, ``height`` and ``width`` (pixels).
 

@@ -51,12 +51,16 @@ class ResultField:
     """What an image has that was not written yet."""
     per_class: bool = False
     """Whether the array is (image, class_name) instead of (image)."""
+    optional: bool = False
+    """Whether the array is only there if the run's options have its name."""
 
 
 STATUS = ResultField("status", np.uint8, PENDING)
 
 RESULT_FIELDS: tuple[ResultField, ...] = (
     ResultField("composition", np.float32, float("nan"), per_class=True),
+    ResultField("soft_composition", np.float32, float("nan"), per_class=True, optional=True),
+    ResultField("confidence", np.float32, float("nan")),  # mean over the pixels of the greatest class probability
     ResultField("attempts", np.uint8, 0),
     ResultField("error", np.uint8, 0),  # position in ERROR_CODES
     ResultField("engine", str, ""),  # "host:pid"

@@ -7,7 +7,7 @@ import json
 import platform
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -38,11 +38,15 @@ class RunSettings:
     """Version of the code's numerics."""
     palette: tuple[tuple[int, int, int], ...] = ()
     """RGB colour of each class; for pictures, not part of the identity."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else decides the results, as JSON types: precision, compilation, further results that are kept."""
 
     @property
     def run_id(self) -> str:
         """Fingerprint: 16 hexadecimal digits that are equal exactly if the results would be."""
-        identity = [self.model_digest, list(self.class_names), dict(self.protocol), self.numerics_version]
+        identity: list[Any] = [self.model_digest, list(self.class_names), dict(self.protocol), self.numerics_version]
+        if self.options:
+            identity.append(dict(self.options))
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
 
 

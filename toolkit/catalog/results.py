@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import zarr
 from zarr.abc.store import Store
-from zarr.errors import ContainsArrayError, ContainsGroupError
+from zarr.errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
 
 from toolkit.catalog.layout import (
     DONE,
@@ -69,12 +69,15 @@ class GenerationArrays:
         self._path = generation_path(run_id, shape.segment, generation)
         self._shape = shape
 
-    def create(self, class_names: Sequence[str]) -> None:
-        """Preallocate what does not exist yet. Every owner of a block in this generation does so, all alike."""
+    def create(self, class_names: Sequence[str], options: Collection[str] = ()) -> None:
+        """Preallocate what does not exist yet, optional fields where the run's options have their names. Every owner of
+        a block in this generation does so, all alike."""
         with contextlib.suppress(ContainsGroupError):
             zarr.create_group(self._store, path=self._path)
         group = zarr.open_group(self._store, path=self._path, mode="r+")
         for field in RESULT_FIELDS:
+            if field.optional and field.name not in options:
+                continue
             per_class = (len(class_names),) if field.per_class else ()
             with contextlib.suppress(ContainsArrayError):
                 group.create_array(
@@ -94,8 +97,12 @@ class GenerationArrays:
         return "class_name" in names(self._store, self._path)
 
     def read(self, field: ResultField, rows: slice) -> np.ndarray:
-        """The values of some rows of the segment."""
-        return np.asarray(zarr.open_array(self._store, path=f"{self._path}/{field.name}", mode="r")[rows])
+        """The values of some rows of the segment; the field's fill value if the run has no such array."""
+        try:
+            array = zarr.open_array(self._store, path=f"{self._path}/{field.name}", mode="r")
+        except ArrayNotFoundError:
+            return np.full(rows.stop - rows.start, field.fill_value)
+        return np.asarray(array[rows])
 
     def write(self, field: ResultField, rows: slice, values: np.ndarray) -> None:
         """Write the values of a whole block."""
@@ -118,7 +125,7 @@ class Results:
 
 
 def empty_values(n_rows: int, n_classes: int, fields: Collection[str] | None = None) -> dict[str, np.ndarray]:
-    """Arrays of every result field, or of the status and those named, as they are before anything is written."""
+    """Arrays of every field that is not optional, or of the status and those named, before anything is written."""
     return {
         field.name: np.full(
             (n_rows, n_classes) if field.per_class else n_rows,
@@ -126,7 +133,7 @@ def empty_values(n_rows: int, n_classes: int, fields: Collection[str] | None = N
             dtype=object if field.dtype is str else field.dtype,
         )
         for field in RESULT_FIELDS
-        if fields is None or field is STATUS or field.name in fields
+        if (not field.optional if fields is None else field is STATUS or field.name in fields)
     }
 
 
@@ -144,7 +151,7 @@ def read_results(
     rows : slice
         Rows of the segment, with start and stop.
     fields : collection of str, optional
-        Names of the fields to read besides the status; all if left out.
+        Names of the fields to read besides the status; all but the optional ones if left out.
 
     Returns
     -------
@@ -193,12 +200,15 @@ class BlockWriter:
         The block's rows.
     n_classes : int
         Number of classes.
+    options : collection of str
+        Names of the optional fields that the arrays were created with, and others.
     """
 
-    def __init__(self, arrays: GenerationArrays, rows: slice, n_classes: int) -> None:
+    def __init__(self, arrays: GenerationArrays, rows: slice, n_classes: int, options: Collection[str] = ()) -> None:
         self._arrays = arrays
         self._rows = rows
-        self._values = empty_values(rows.stop - rows.start, n_classes)
+        fields = [field.name for field in RESULT_FIELDS if not field.optional or field.name in options]
+        self._values = empty_values(rows.stop - rows.start, n_classes, fields)
         self._dirty = False
 
     def set(self, row: int, **values: object) -> None:
@@ -214,5 +224,6 @@ class BlockWriter:
         """Write what was noted since the last flush: results first, status last."""
         if self._dirty:
             for field in (*_RESULTS_BEFORE_STATUS, STATUS):
-                self._arrays.write(field, self._rows, self._values[field.name])
+                if field.name in self._values:
+                    self._arrays.write(field, self._rows, self._values[field.name])
             self._dirty = False

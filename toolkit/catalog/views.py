@@ -11,7 +11,7 @@ from zarr.abc.store import Store
 from toolkit.catalog.covariates import join_segments, to_array
 from toolkit.catalog.errors import ERROR_CODES
 from toolkit.catalog.failures import read_failures
-from toolkit.catalog.layout import DONE, FAILED, STATUS_NAMES
+from toolkit.catalog.layout import DONE, FAILED, RESULT_FIELDS, STATUS_NAMES
 from toolkit.catalog.records import read_record
 from toolkit.catalog.results import SegmentShape, empty_values, read_results
 from toolkit.catalog.segments import read_covariates, read_uris
@@ -31,12 +31,19 @@ def results_dataset(store: Store, run_id: str, segments: Sequence[SegmentShape])
     """Results of a run over ``image``; see `Catalog.to_xarray`."""
     record = read_record(store, run_id)
     class_names = record.settings.class_names
-    values = _joined(store, run_id, segments, len(class_names), None)
+    fields = [field.name for field in RESULT_FIELDS if not field.optional or field.name in record.settings.options]
+    values = _joined(store, run_id, segments, len(class_names), fields)
     images = images_dataset(store, segments)
-    values["composition"][values["status"] != DONE] = np.nan
+    soft = {}
+    for name in {"composition", "soft_composition"} & set(values):
+        values[name][values["status"] != DONE] = np.nan
+    if "soft_composition" in values:
+        soft["soft_composition"] = (("image", "class_name"), values["soft_composition"])
     return xr.Dataset(
         {
             "composition": (("image", "class_name"), values["composition"]),
+            **soft,
+            "confidence": ("image", values["confidence"]),
             "status": ("image", STATUS_NAMES[values["status"]]),
             "attempts": ("image", values["attempts"]),
             "error": ("image", np.array(ERROR_CODES, dtype=object)[values["error"]]),
@@ -85,8 +92,8 @@ def run_summary(store: Store, run_id: str, segments: Sequence[SegmentShape]) -> 
     ended = started + 1000 * np.nan_to_num(values["seconds"][begun])
     counts = {str(name): int(np.sum(values["status"] == number)) for number, name in enumerate(STATUS_NAMES)}
     protocol = dict(record.settings.protocol)
-    if "scales" in protocol:
-        protocol["scales"] = ", ".join(f"{scale:g}" for scale in protocol["scales"])
+    for name in {"scales", "slices"} & set(protocol):
+        protocol[name] = ", ".join(f"{value:g}" for value in protocol[name])
     return {
         "model": record.settings.model,
         "images": begun.size,
@@ -95,6 +102,7 @@ def run_summary(store: Store, run_id: str, segments: Sequence[SegmentShape]) -> 
         "first_write": _times(started.min()) if begun.any() else pd.NaT,
         "last_write": _times(ended.max().astype(np.int64)) if begun.any() else pd.NaT,
         **protocol,
+        **record.settings.options,
         "model_digest": record.settings.model_digest,
         **record.by,
     }

@@ -285,6 +285,8 @@ class _OpenBlock:
             "label_offset": image.label_offset,
         }
         if image.composition is not None:
-            results["composition"] = image.composition
+            results |= {"composition": image.composition, "confidence": image.confidence}
+        if image.soft_composition is not None:
+            results["soft_composition"] = image.soft_composition
         self.owned.writer.set(image.row, **results)
         self.missing.discard(image.row)

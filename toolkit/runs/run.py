@@ -18,8 +18,8 @@ from toolkit.runs.driver import Driver, DriverOptions
 from toolkit.runs.events import Event, Observer, RunEnded
 from toolkit.runs.progress import Progress, ProgressCounter
 from toolkit.runs.tasks import Work
-from toolkit.runs.worker import segment_batch
-from toolkit.segmentation import NUMERICS_VERSION, Protocol, check_compatible
+from toolkit.runs.worker import segment_batch, segmenter_of
+from toolkit.segmentation import NUMERICS_VERSION, Execution, Precision, Protocol
 from toolkit.sources import ReadLimits
 
 _LONGEST_FLUSH_SECONDS = 3600.0
@@ -166,6 +166,10 @@ def segment(
     cluster: Cluster | None = None,
     retry: Literal["failed"] | None = None,
     labels: bool = True,
+    soft_composition: bool = False,
+    precision: Precision = "float32",
+    compile: bool = False,
+    batch_size: int | None = None,
     limits: ReadLimits | None = None,
     flush_seconds: float = 5.0,
     observers: Sequence[Observer] = (),
@@ -189,6 +193,15 @@ def segment(
         Work on the images that failed before, and on no others.
     labels : bool
         Whether label maps are kept, beside the compositions.
+    soft_composition : bool
+        Whether the mean class probability of each image is kept too; belongs to the run's settings.
+    precision : str
+        Arithmetic inside the network: ``"float32"``, ``"bfloat16"``, and on GPUs ``"tf32"`` and ``"float16"``; belongs
+        to the run's settings.
+    compile : bool
+        Whether engines compile the network (``torch.compile``); belongs to the run's settings.
+    batch_size : int, optional
+        Tiles per call of the network; by default each engine finds the best.
     limits : ReadLimits, optional
         Caps on bytes and pixels of an image; larger ones fail as ``too_large``.
     flush_seconds : float
@@ -216,11 +229,16 @@ def segment(
     _check_model(model, protocol)
     _check_cluster(cluster, model, catalog)
     _check_options(retry, limits, flush_seconds, observers)
+    if not isinstance(soft_composition, bool):
+        raise TypeError(f"soft_composition must be True or False, not {soft_composition!r}")
+    execution = Execution(precision=precision, compile=compile, batch_size=batch_size)
+    work = Work(model.source, model.digest, protocol, limits, execution, soft_composition)
     settings = RunSettings(
         model=model.name,
         model_digest=model.digest,
         class_names=model.class_names,
         protocol=protocol.to_dict(),
+        options=_options(work),
         numerics_version=NUMERICS_VERSION,
         palette=model.palette,
     )
@@ -230,11 +248,23 @@ def segment(
     executor = cluster.executor() if cluster else InProcessExecutor()
     run = Run(run_id, executor, observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.
-    function = segment_batch if cluster else functools.partial(segment_batch, model=model)
-    work = Work(model.source, model.digest, protocol, limits)
+    segmenter = None if cluster else segmenter_of(work, model)
+    function = functools.partial(segment_batch, segmenter=segmenter) if segmenter else segment_batch
     options = DriverOptions(retry=retry == "failed", keep_labels=labels, flush_seconds=flush_seconds)
     run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled))
     return run
+
+
+def _options(work: Work) -> dict[str, bool | str]:
+    """What of a run's work besides model and protocol decides its results, where it is not as usual."""
+    options: dict[str, bool | str] = {}
+    if work.execution.precision != "float32":
+        options["precision"] = work.execution.precision
+    if work.execution.compile:
+        options["compile"] = True
+    if work.soft_composition:
+        options["soft_composition"] = True
+    return options
 
 
 def _check_model(model: object, protocol: object) -> None:
@@ -242,7 +272,6 @@ def _check_model(model: object, protocol: object) -> None:
         raise TypeError(f"model must be a Model or the name of one, not {model!r}")
     if not isinstance(protocol, Protocol):
         raise TypeError(f"protocol must be a Protocol, not {protocol!r}")
-    check_compatible(model, protocol)
     if not model.digest:
         raise ValueError(
             f"model {model.name!r} has no digest, so its results could not be told from another's; set one"

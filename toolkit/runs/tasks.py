@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from toolkit.catalog import LabelFolder
-from toolkit.segmentation import Protocol
+from toolkit.segmentation import Execution, Protocol
 from toolkit.sources import ReadLimits
 
 
@@ -21,6 +21,10 @@ class Work:
     """The numerics."""
     limits: ReadLimits
     """Caps on bytes and pixels of an image."""
+    execution: Execution = field(default_factory=Execution)
+    """Precision, compilation, batch size."""
+    soft_composition: bool = False
+    """Whether mean class probabilities are computed too."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,10 @@ class ImageOutcome:
     """What happened, naming the file; empty if it is done."""
     composition: np.ndarray | None = field(default=None, repr=False)
     """float32 ``(n_classes,)``; None if it failed."""
+    confidence: float = float("nan")
+    """Mean over the pixels of the greatest class probability."""
+    soft_composition: np.ndarray | None = field(default=None, repr=False)
+    """float32 ``(n_classes,)``; None unless it was asked for."""
     height: int = 0
     """Pixels."""
     width: int = 0

@@ -5,39 +5,40 @@ import os
 import socket
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-import psutil
 import torch
 
 from toolkit.catalog import LabelPlace
 from toolkit.models import Model, load_model
-from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task
-from toolkit.segmentation import Protocol, bytes_needed, segment_image
+from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
+from toolkit.segmentation import SegmentedImage, Segmenter
 from toolkit.segmentation.pipeline import WriteBehind, read_ahead
 from toolkit.sources import SourceError, read_image
 
 # Label maps are gathered until they have this many pixels, then written as one array.
 _PART_PIXELS = 2**24
-_MODELS_KEPT = 2
+_RUNS_KEPT = 2
 
 
 class WrongModelError(RuntimeError):
     """The engine's model of that name is not the one that the run began with."""
 
 
-def segment_batch(task: Task, model: Model | None = None) -> BatchOutcome:
+def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcome:
     """Segment a task's images in this process.
 
     Parameters
     ----------
     task : Task
         The images, and what to do with them.
-    model : Model, optional
-        The model, if it is at hand; else it is loaded by its source, once per process, and verified.
+    segmenter : Segmenter, optional
+        The model and protocol at work, if they are at hand; else the model is loaded by its source, once per process,
+        and verified.
 
     Returns
     -------
@@ -52,11 +53,11 @@ def segment_batch(task: Task, model: Model | None = None) -> BatchOutcome:
         Label maps cannot be written. Nothing of the batch counts then.
     """
     begin = time.monotonic()
-    if model is None:
-        model = _load_once(task.work.model_source, task.work.model_digest)
+    if segmenter is None:
+        segmenter = _load_once(task.work)
     finished: list[ImageOutcome] = []
     with WriteBehind(functools.partial(_write_part, task)) as writer:
-        for part in _parts(task, model, begin + task.seconds):
+        for part in _parts(_segmented(task, segmenter, begin + task.seconds)):
             finished += [outcome for outcome, _ in part]
             if task.keep_labels:
                 writer.submit([(outcome, labels) for outcome, labels in part if labels is not None])
@@ -71,78 +72,135 @@ def segment_batch(task: Task, model: Model | None = None) -> BatchOutcome:
 _Segmented = tuple[ImageOutcome, np.ndarray | None]
 
 
-@functools.lru_cache(maxsize=_MODELS_KEPT)
-def _load_once(source: str, digest: str) -> Model:
-    model = load_model(source)
-    if model.digest != digest:
+@functools.lru_cache(maxsize=_RUNS_KEPT)
+def _load_once(work: Work) -> Segmenter:
+    model = load_model(work.model_source)
+    if model.digest != work.model_digest:
         raise WrongModelError(
-            f"model {source!r} has digest {model.digest[:16]}… on {socket.gethostname()}, but the run began with "
-            f"{digest[:16]}…; give every engine the same model"
+            f"model {work.model_source!r} has digest {model.digest[:16]}… on {socket.gethostname()}, but the run began "
+            f"with {work.model_digest[:16]}…; give every engine the same model"
         )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model.network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model
+    model.network.to("cuda" if torch.cuda.is_available() else "cpu")
+    return segmenter_of(work, model)
 
 
-def _parts(task: Task, model: Model, deadline: float) -> Iterator[list[_Segmented]]:
-    """The images segmented until the deadline, in groups whose label maps make one array."""
-    part: list[_Segmented] = []
-    n_pixels = 0
+def segmenter_of(work: Work, model: Model) -> Segmenter:
+    """A run's model and protocol at work in this process."""
+    return Segmenter(model, work.protocol, execution=work.execution, soft_composition=work.soft_composition)
+
+
+@dataclass(eq=False)
+class _InWork:
+    """An image between its reading and its outcome."""
+
+    row: int
+    uri: str
+    started: int
+    begin: float
+    pixels: np.ndarray | None = None
+    result: "Future[SegmentedImage] | None" = None
+    error: Exception | None = None
+
+    @property
+    def ended(self) -> bool:
+        return self.error is not None or (self.result is not None and self.result.done())
+
+
+def _segmented(task: Task, segmenter: Segmenter, deadline: float) -> Iterator[_Segmented]:
+    """The outcomes of the images that were begun before the deadline, in order."""
+    in_work: deque[_InWork] = deque()
+    clock = _Clock()
     images = zip(task.rows, task.uris, strict=True)
     for (row, uri), reading in read_ahead(images, lambda item: read_image(item[1], task.work.limits)):
-        outcome, labels = _segment_one(row, uri, reading, task, model)
-        part.append((outcome, labels))
-        n_pixels += 0 if labels is None else labels.size
-        if n_pixels >= _PART_PIXELS:
-            yield part
-            part, n_pixels = [], 0
+        image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
+        in_work.append(image)
+        try:
+            image.pixels = reading.result()
+            image.begin = time.perf_counter()
+            image.result = segmenter.add(image.pixels)
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
+            if image.pixels is None:
+                image.error = error
+            else:
+                _one_by_one(in_work, segmenter)
+        while in_work and in_work[0].ended:
+            yield _outcome(in_work.popleft(), clock)
         if time.monotonic() >= deadline:
             break
-    if part:
-        yield part
-
-
-def _segment_one(row: int, uri: str, reading: "Future[np.ndarray]", task: Task, model: Model) -> _Segmented:
-    started = time.time_ns() // 1_000_000
-    begin = time.perf_counter()
     try:
-        pixels = reading.result()
-        begin = time.perf_counter()
-        _check_memory(pixels, model, task.work.protocol)
-        result = segment_image(pixels, model, task.work.protocol)
+        segmenter.finish()
+    except Exception:  # noqa: BLE001 - which image it was is found out and recorded
+        _one_by_one(in_work, segmenter)
+    yield from (_outcome(image, clock) for image in in_work)
+
+
+def _one_by_one(in_work: deque[_InWork], segmenter: Segmenter) -> None:
+    """Segment what is not done image by image, so that what raises is the image's own."""
+    segmenter.reset()
+    for image in in_work:
+        if image.ended or image.pixels is None:
+            continue
+        try:
+            image.result = segmenter.add(image.pixels)
+            segmenter.finish()
+        except Exception as error:  # noqa: BLE001 - recorded as this image's
+            image.error = error
+            segmenter.reset()
+
+
+class _Clock:
+    """Seconds that each image took, without counting any twice that two took together."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+
+    def seconds_since(self, begin: float) -> float:
+        now = time.perf_counter()
+        seconds, self._before = now - max(begin, self._before), now
+        return seconds
+
+
+def _outcome(image: _InWork, clock: _Clock) -> _Segmented:
+    seconds = clock.seconds_since(image.begin)
+    try:
+        if image.error is not None:
+            raise image.error
+        assert image.result is not None  # what was read was handed to the segmenter, or has an error
+        result = image.result.result()
     except SourceError as error:
-        return _failed(row, started, begin, error.code, str(error)), None
+        return ImageOutcome(image.row, image.started, seconds, error.code, str(error)), None
     except (MemoryError, torch.OutOfMemoryError) as error:
-        return _failed(row, started, begin, "out_of_memory", f"{uri}: not enough memory: {error}"), None
+        message = f"{image.uri}: not enough memory: {error}"
+        return ImageOutcome(image.row, image.started, seconds, "out_of_memory", message), None
     except Exception:  # noqa: BLE001 - whatever it was, it is recorded, and it is this image's alone
-        return _failed(row, started, begin, "internal", f"{uri}: {traceback.format_exc()}"), None
+        message = f"{image.uri}: {traceback.format_exc()}"
+        return ImageOutcome(image.row, image.started, seconds, "internal", message), None
+    soft = result.soft_composition
     outcome = ImageOutcome(
-        row=row,
-        started=started,
-        seconds=time.perf_counter() - begin,
+        row=image.row,
+        started=image.started,
+        seconds=seconds,
         composition=result.composition.astype(np.float32),
+        confidence=result.confidence,
+        soft_composition=None if soft is None else soft.astype(np.float32),
         height=result.labels.shape[0],
         width=result.labels.shape[1],
     )
     return outcome, result.labels
 
 
-def _check_memory(pixels: np.ndarray, model: Model, protocol: Protocol) -> None:
-    """Refuse what would have the operating system kill this process; a GPU says so itself."""
-    if next(model.network.parameters()).is_cuda:
-        return
-    height, width = pixels.shape[:2]
-    needed = bytes_needed(height, width, model, protocol)
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise MemoryError(
-            f"{height} × {width} pixels take {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are free; "
-            "use smaller scales or fewer engines"
-        )
-
-
-def _failed(row: int, started: int, begin: float, code: str, message: str) -> ImageOutcome:
-    return ImageOutcome(row, started, time.perf_counter() - begin, error=code, message=message)
+def _parts(segmented: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
+    """The images in groups whose label maps make one array."""
+    part: list[_Segmented] = []
+    n_pixels = 0
+    for outcome, labels in segmented:
+        part.append((outcome, labels))
+        n_pixels += 0 if labels is None else labels.size
+        if n_pixels >= _PART_PIXELS:
+            yield part
+            part, n_pixels = [], 0
+    if part:
+        yield part
 
 
 def _write_part(task: Task, part: list[tuple[ImageOutcome, np.ndarray]]) -> list[ImageOutcome]:

@@ -1,16 +1,150 @@
-"""Tiles back into an image: one accumulator per scale, folded into the running mean and let go."""
+"""The network's outputs for one pass over an image, put together into any rows of the image's size."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from toolkit.segmentation.protocol import Protocol
-from toolkit.segmentation.tiles import Level, Tile
+from toolkit.segmentation.resampling import resize_rows, source_rows
+from toolkit.segmentation.tiles import Level
 
 GAUSSIAN_SIGMA = 1 / 8
 """Standard deviation of the gaussian blend in crops (MONAI's default)."""
 GAUSSIAN_FLOOR = 1e-3
 """Least weight of a tile's pixel (MONAI's default), so that no pixel is divided by zero."""
+
+# Rows are merged in strips that stay in a processor's cache from the logits to the sum; a GPU wants few, large steps.
+_STRIP_FLOATS = {"cpu": 2**20, "cuda": 2**27}
+_LEAST_STRIP_ROWS = 32
+
+
+class PassOutputs:
+    """What the network gave for the tiles of one pass, as small as it gave it, and their weighted mean.
+
+    Parameters
+    ----------
+    level : Level
+        Whose tiles will be added.
+    protocol : Protocol
+        Its blend, merge space and upsampling.
+    aligned : bool
+        Whether the network was trained with aligned corners.
+    mirrored : bool
+        Whether the pass sees the mirrored image.
+    """
+
+    def __init__(self, level: Level, protocol: Protocol, *, aligned: bool, mirrored: bool) -> None:
+        def or_as_trained(choice: bool | None) -> bool:
+            return aligned if choice is None else choice
+
+        self.level = level
+        self._protocol = protocol
+        self._mirrored = mirrored
+        self._output_aligned = or_as_trained(protocol.output_align_corners)
+        self._restore_aligned = or_as_trained(protocol.restore_align_corners)
+        self._tiles: dict[tuple[int, int], list[Tensor]] = {}
+        self._weight: Tensor | None = None
+
+    def add(self, top: int, left: int, output: Tensor) -> None:
+        """Keep a tile's logits ``(n_classes, h, w)``, of the tile's size or smaller, not mirrored; twice if it was also
+        seen mirrored."""
+        # In memory of its own, row by row: a view would keep its whole batch, and resizing likes rows.
+        self._tiles.setdefault((top, left), []).append(output.clone(memory_format=torch.contiguous_format))
+
+    def discard_above(self, row: int, image_height: int) -> None:
+        """Let go of tiles that no image row from ``row`` on needs."""
+        if row >= image_height:
+            self._tiles.clear()
+            return
+        first = self.needed_rows(slice(row, image_height), image_height).start
+        for top, left in [place for place in self._tiles if place[0] + self.level.crop[0] <= first]:
+            del self._tiles[top, left]
+
+    def needed_rows(self, rows: slice, image_height: int) -> slice:
+        """The canvas rows that rows of the image's size are made of."""
+        if self._protocol.upsample == "image":
+            return slice(0, self.level.canvas[0])
+        source = source_rows(self.level.height, image_height, rows, align_corners=self._restore_aligned)
+        return slice(source.start + self.level.top, source.stop + self.level.top)
+
+    def add_probabilities(self, rows: slice, total: Tensor, image_height: int) -> None:
+        """Add the pass's class probabilities for some rows of the image to ``total`` ``(n_classes, n_rows, width)``."""
+        n_classes, n_rows, width = total.shape
+        widest = max(width, self.level.canvas[1])
+        share = 1 / self._n_views if self._protocol.merge == "probabilities" else 1
+        strip = max(_STRIP_FLOATS.get(total.device.type, 2**27) // (n_classes * widest), _LEAST_STRIP_ROWS)
+        for start in range(0, n_rows, strip):
+            stop = min(start + strip, n_rows)
+            addend = self._addend(slice(rows.start + start, rows.start + stop), (image_height, width))
+            total[:, start:stop].add_(addend.flip(-1) if self._mirrored else addend, alpha=share)
+
+    @property
+    def _n_views(self) -> int:
+        """How often each tile was seen."""
+        return len(next(iter(self._tiles.values())))
+
+    def _addend(self, rows: slice, size: tuple[int, int]) -> Tensor:
+        """Class probabilities of some rows of the image; if probabilities are merged, the sum over the views."""
+        level = self.level
+        if self._protocol.upsample == "image":
+            (views,) = self._tiles.values()
+            logits = sum(views[1:], start=views[0]) / len(views)
+            return resize_rows(logits, size, rows, align_corners=self._output_aligned).softmax(0)
+        needed = self.needed_rows(rows, size[0])
+        merged = self._merged(needed)[..., level.left : level.left + level.width]
+        restored = resize_rows(
+            merged,
+            size,
+            rows,
+            align_corners=self._restore_aligned,
+            first_row=needed.start - level.top,
+            height=level.height,
+        )
+        if self._protocol.merge == "logits":
+            return (restored / self._n_views if self._n_views > 1 else restored).softmax(0)
+        return restored
+
+    def _merged(self, rows: slice) -> Tensor:
+        """The tiles over some canvas rows ``(n_classes, n_rows, canvas_width)``, in the merge space: the weighted mean
+        over tiles, the sum over a tile's views."""
+        crop_height, crop_width = self.level.crop
+        total = weights = None
+        for (top, left), views in self._tiles.items():
+            within = slice(max(rows.start, top), min(rows.stop, top + crop_height))
+            if within.start >= within.stop:
+                continue
+            in_tile = slice(within.start - top, within.stop - top)
+            tile = self._sum_of_views(views, in_tile)
+            if len(self.level.origins) == 1:
+                return tile
+            if total is None or weights is None:
+                shape = (rows.stop - rows.start, self.level.canvas[1])
+                total, weights = tile.new_zeros(len(tile), *shape), tile.new_zeros(shape)
+            place = (slice(within.start - rows.start, within.stop - rows.start), slice(left, left + crop_width))
+            if self._protocol.blend == "constant":
+                total[:, *place] += tile
+                weights[place] += 1
+            else:
+                weight = self._tile_weight(tile.device)[in_tile]
+                total[:, *place].addcmul_(tile, weight)
+                weights[place] += weight
+        assert total is not None
+        assert weights is not None  # every canvas row lies in some tile
+        return total.mul_(weights.reciprocal_())
+
+    def _sum_of_views(self, views: list[Tensor], rows: slice) -> Tensor:
+        """Rows of one tile at the tile's size and in the merge space."""
+        total = None
+        for view in [sum(views[1:], start=views[0])] if self._protocol.merge == "logits" else views:
+            tile = resize_rows(view, self.level.crop, rows, align_corners=self._output_aligned)
+            output = tile if self._protocol.merge == "logits" else tile.softmax(0)
+            total = output if total is None else total.add_(output)
+        assert total is not None  # a tile that is there was seen at least once
+        return total
+
+    def _tile_weight(self, device: torch.device) -> Tensor:
+        if self._weight is None:
+            self._weight = tile_weight(self.level.crop, self._protocol, device)
+        return self._weight
 
 
 def tile_weight(crop: tuple[int, int], protocol: Protocol, device: torch.device) -> Tensor:
@@ -24,40 +158,3 @@ def tile_weight(crop: tuple[int, int], protocol: Protocol, device: torch.device)
 def _gaussian(side: int, device: torch.device) -> Tensor:
     distance = torch.arange(side, device=device, dtype=torch.float32) - (side - 1) / 2
     return torch.exp(-0.5 * (distance / (side * GAUSSIAN_SIGMA)) ** 2)
-
-
-class LevelAccumulator:
-    """Weighted mean of one level's tile outputs, in place.
-
-    Parameters
-    ----------
-    level : Level
-        Whose tiles will be added.
-    n_classes : int
-        Channels of the outputs.
-    protocol : Protocol
-        Its blend and merge space.
-    device : torch.device
-        Where the outputs lie.
-    """
-
-    def __init__(self, level: Level, n_classes: int, protocol: Protocol, device: torch.device) -> None:
-        self.level = level
-        self._protocol = protocol
-        self._weight = tile_weight(level.crop, protocol, device)
-        self._sum = torch.zeros(n_classes, *level.canvas, device=device)
-        self._total_weight = torch.zeros(level.canvas, device=device)
-
-    def add(self, tile: Tile, output: Tensor) -> None:
-        """Add one tile's output ``(n_classes, crop_height, crop_width)``, in the merge space and not mirrored."""
-        self._sum[:, tile.rows, tile.columns].addcmul_(output, self._weight)
-        self._total_weight[tile.rows, tile.columns] += self._weight
-
-    def fold_into(self, total: Tensor) -> None:
-        """Resize the mean to the image's size and add its probabilities to ``total`` ``(n_classes, height, width)``."""
-        level = self.level
-        mean = self._sum.div_(self._total_weight)
-        mean = mean[:, level.top : level.top + level.height, level.left : level.left + level.width]
-        if mean.shape != total.shape:
-            mean = F.interpolate(mean[None], size=total.shape[-2:], mode="bilinear", align_corners=False)[0]
-        total += mean.softmax(0) if self._protocol.merge == "logits" else mean

@@ -2,21 +2,28 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import InitVar, asdict, dataclass, fields
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
 
-ScaleBase = Literal["original", "long", "short"]
-Mode = Literal["slide", "whole"]
+from toolkit.segmentation.presets import PRESETS
+
+ScaleBase = Literal["original", "long", "short", "square"]
+Rounding = Literal["half_even", "half_up", "floor"]
+Resize = Literal["bilinear", "bilinear_uint8", "pil"]
+Fit = Literal["pad", "stretch", "resize_again"]
+Mode = Literal["slide", "whole", "slices"]
 Padding = Literal["bottom_right", "center", "none"]
 PadValue = Literal["mean", "zero"]
+FlipMerge = Literal["tile", "image"]
 Merge = Literal["probabilities", "logits"]
 Blend = Literal["constant", "gaussian"]
-Resize = Literal["bilinear", "pil"]
+Upsample = Literal["tile", "image"]
 
 MAX_SCALE = 16.0
+MAX_SLICES = 64
 
-NUMERICS_VERSION = 1
+NUMERICS_VERSION = 2
 """Raised whenever the same settings would give another label map, so that results never mix under one run id."""
 
 
@@ -25,7 +32,13 @@ class Protocol:
     """How an image is rescaled, cut into tiles, and put together again.
 
     Frozen and validated: a protocol that exists is one that can be run. Each field is an axis on which published
-    procedures differ.
+    procedures differ; `preset` gives theirs, and `describe` says in words what one does.
+
+    Parameters
+    ----------
+    overlap : float, optional
+        Fraction of the crop that neighbouring tiles share, in [0, 1); another way to give ``stride``, which becomes
+        ``max(int(crop_size * (1 - overlap)), 1)`` as in MONAI.
 
     Raises
     ------
@@ -36,56 +49,120 @@ class Protocol:
     --------
     >>> Protocol(scales=(0.5, 0.75, 1.0, 1.25), crop_size=473, stride=316, flip=True).stride
     316
+    >>> Protocol.preset("semseg", crop_size=713, base_size=2048).stride
+    476
     """
 
     scales: tuple[float, ...] = (1.0,)
     """Factors by which the image is resized; each gives one pass, and passes are averaged. In (0, 16]."""
     scale_base: ScaleBase = "original"
-    """What a scale multiplies: the image's own size, or ``base_size`` as its long or its short side."""
+    """What a scale multiplies: the image's own size; ``base_size`` as its long or its short side, keeping the aspect;
+    or ``base_size`` as both sides, whatever the aspect (``"square"``)."""
     base_size: int | None = None
-    """Pixels of the long or short side at scale 1; needed unless ``scale_base`` is ``"original"``."""
+    """Pixels of that side at scale 1; needed unless ``scale_base`` is ``"original"``."""
+    long_limit: int | None = None
+    """Most pixels of the long side when ``scale_base`` is ``"short"``; the image is made smaller to keep within."""
+    limit_scales: bool = True
+    """Whether a scale multiplies ``long_limit`` too (mmsegmentation), or it holds for all scales (csail)."""
+    rounding: Rounding = "half_even"
+    """How a rescaled side becomes whole pixels."""
+    resize: Resize = "bilinear"
+    """How the image is rescaled: in float32, half-pixel centres, no antialiasing (OpenCV on floats); the same, rounded
+    to whole values (OpenCV on uint8); or by Pillow on uint8, which antialiases when it makes smaller."""
+    size_multiple: int = 1
+    """Rescaled sides are brought up to a multiple of this, in the way that ``fit`` says (ignored by ``"pad"``)."""
+    fit: Fit = "pad"
+    """How a rescaled image gets a size that the network takes: by padding; by rescaling to that size at once; or by
+    rescaling a second time (SegFormer)."""
     mode: Mode = "slide"
-    """``"slide"``: overlapping tiles of ``crop_size``; ``"whole"``: the rescaled image as a single tile."""
+    """``"slide"``: overlapping tiles of ``crop_size``; ``"whole"``: the rescaled image as a single tile;
+    ``"slices"``: a grid of ``slices`` tiles, whatever their size."""
     crop_size: int = 473
-    """Side of the square tile, in pixels."""
+    """Side of the square tile in mode ``"slide"``, in pixels."""
     stride: int | None = None
     """Pixels between neighbouring tiles, at most ``crop_size``; two thirds of the crop, rounded up, by default."""
+    overlap: InitVar[float | None] = None
+    slices: tuple[int, int] = (1, 1)
+    """(rows, columns) of the grid in mode ``"slices"``; fewer where the image has not as many pixels."""
+    slice_overlap: float = 0.0
+    """Fraction of a slice that it shares with each neighbour, in [0, 0.9]."""
     padding: Padding = "bottom_right"
     """Where an image smaller than the crop is padded; ``"none"`` gives smaller tiles instead."""
     pad_value: PadValue = "mean"
     """What padding holds: the model's mean colour (0 after normalisation), or black."""
     flip: bool = False
-    """Whether each tile is also seen mirrored left to right, and the two outputs averaged."""
+    """Whether everything is also seen mirrored left to right, and the two outputs averaged."""
+    flip_merge: FlipMerge = "tile"
+    """Where the mirrored output joins: each tile with its mirror image, in the merge space; or the mirrored image as a
+    pass of its own, averaged as the scales are."""
     merge: Merge = "probabilities"
-    """Space in which the tiles and flips of one scale are averaged and resized; scales average as probabilities."""
+    """Space in which the tiles of one pass are averaged and resized; passes always average as probabilities."""
     blend: Blend = "constant"
     """Weight of a tile's pixels where tiles overlap; the gaussian has σ = crop / 8 and a floor of 1e-3."""
-    resize: Resize = "bilinear"
-    """How the image is rescaled: float32, half-pixel centres, no antialiasing (as OpenCV); or Pillow on uint8."""
+    upsample: Upsample = "tile"
+    """Where the network's logits, often smaller than its input, go: to the tile's size, and from there to the image's;
+    or to the image's size at once (mode ``"whole"`` with merge ``"logits"`` and a fit other than ``"pad"``)."""
+    output_align_corners: bool | None = None
+    """Whether logits are upsampled to the tile with corners aligned; None: as the model was trained."""
+    restore_align_corners: bool | None = False
+    """Whether a pass is resized to the image's size with corners aligned; None: as the model was trained."""
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, overlap: float | None) -> None:
         object.__setattr__(self, "scales", _checked_scales(self.scales))
-        _check_choice("scale_base", self.scale_base, ScaleBase)
-        _check_choice("mode", self.mode, Mode)
-        _check_choice("padding", self.padding, Padding)
-        _check_choice("pad_value", self.pad_value, PadValue)
-        _check_choice("merge", self.merge, Merge)
-        _check_choice("blend", self.blend, Blend)
-        _check_choice("resize", self.resize, Resize)
-        object.__setattr__(self, "crop_size", _checked_pixels("crop_size", self.crop_size))
-        stride = math.ceil(self.crop_size * 2 / 3) if self.stride is None else self.stride
-        object.__setattr__(self, "stride", _checked_pixels("stride", stride))
-        if self.tile_stride > self.crop_size:
-            raise ValueError(
-                f"stride={self.stride} exceeds crop_size={self.crop_size}: pixels between tiles would never be seen; "
-                "choose a stride of at most the crop"
-            )
-        if self.scale_base == "original" and self.base_size is not None:
-            raise ValueError(f"base_size={self.base_size} has no meaning with scale_base='original'; leave it out")
-        if self.scale_base != "original":
-            object.__setattr__(self, "base_size", _checked_pixels("base_size", self.base_size))
-        if not isinstance(self.flip, bool):
-            raise TypeError(f"flip must be True or False, not {self.flip!r}")
+        for name, choices in _CHOICES.items():
+            _check_choice(name, getattr(self, name), choices)
+        for name in ("flip", "limit_scales"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        for name in ("output_align_corners", "restore_align_corners"):
+            if not isinstance(getattr(self, name), bool | None):
+                raise TypeError(f"{name} must be True, False or None, not {getattr(self, name)!r}")
+        for name in ("crop_size", "size_multiple"):
+            object.__setattr__(self, name, _checked_pixels(name, getattr(self, name)))
+        object.__setattr__(self, "stride", self._checked_stride(overlap))
+        object.__setattr__(self, "slices", _checked_slices(self.slices))
+        object.__setattr__(self, "slice_overlap", _checked_fraction("slice_overlap", self.slice_overlap, most=0.9))
+        self._check_sizes()
+        self._check_upsample()
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> "Protocol":
+        """One of the published procedures, with fields of your own where you give them.
+
+        Parameters
+        ----------
+        name : str
+            ``"semseg"``, ``"keras"``, ``"mmseg1"``, ``"mmseg0"``, ``"segformer"``, ``"monai"`` or ``"csail"``; see
+            `toolkit.segmentation.presets` for what each is.
+        **overrides
+            Any field of `Protocol`, or ``overlap``.
+
+        Raises
+        ------
+        ValueError, TypeError
+            No preset has that name, or an override is not a field or not allowed.
+
+        Examples
+        --------
+        >>> Protocol.preset("semseg", scales=(0.5, 1.0)).padding
+        'center'
+        """
+        if name not in PRESETS:
+            raise ValueError(f"there is no preset {name!r}; there are {', '.join(map(repr, PRESETS))}")
+        known = [field.name for field in fields(cls)] + ["overlap"]
+        unknown = sorted(set(overrides) - set(known))
+        if unknown:
+            raise TypeError(f"{unknown[0]!r} is not a field of a protocol; there are {', '.join(known)}")
+        settings = PRESETS[name] | overrides
+        if not {"stride", "overlap"}.isdisjoint(overrides):
+            settings = {key: value for key, value in settings.items() if key in overrides or key not in _SPACING}
+        elif "crop_size" in overrides:
+            settings.pop("stride", None)  # it belongs to the preset's own crop
+        if overrides.get("scale_base") == "original":
+            settings |= {"base_size": None, "long_limit": None} | overrides
+        elif overrides.get("scale_base", "short") != "short":
+            settings |= {"long_limit": None} | overrides
+        return cls(**settings)
 
     @property
     def tile_stride(self) -> int:
@@ -95,7 +172,67 @@ class Protocol:
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON types, for records and fingerprints; ``Protocol(**settings)`` takes them."""
-        return {**asdict(self), "scales": list(self.scales)}
+        return {**asdict(self), "scales": list(self.scales), "slices": list(self.slices)}
+
+    def describe(self) -> None:
+        """Print what the protocol does, step by step; ``str(protocol)`` is the same text."""
+        print(self)
+
+    def __str__(self) -> str:
+        from toolkit.segmentation.description import description
+
+        return description(self)
+
+    def _checked_stride(self, overlap: object) -> int:
+        if overlap is not None:
+            if self.stride is not None:
+                raise ValueError(f"stride={self.stride} and overlap={overlap!r} say the same thing; give one of them")
+            return max(int(self.crop_size * (1 - _checked_fraction("overlap", overlap, most=1.0, below=True))), 1)
+        if self.stride is None:
+            return math.ceil(self.crop_size * 2 / 3)
+        stride = _checked_pixels("stride", self.stride)
+        if stride > self.crop_size:
+            raise ValueError(
+                f"stride={stride} exceeds crop_size={self.crop_size}: pixels between tiles would never be seen; "
+                "choose a stride of at most the crop"
+            )
+        return stride
+
+    def _check_sizes(self) -> None:
+        if self.scale_base == "original" and self.base_size is not None:
+            raise ValueError(f"base_size={self.base_size} has no meaning with scale_base='original'; leave it out")
+        if self.scale_base != "original":
+            object.__setattr__(self, "base_size", _checked_pixels("base_size", self.base_size))
+        if self.long_limit is not None:
+            if self.scale_base != "short":
+                raise ValueError(
+                    f"long_limit={self.long_limit} has no meaning with scale_base={self.scale_base!r}; leave it out, "
+                    "or choose scale_base='short'"
+                )
+            object.__setattr__(self, "long_limit", _checked_pixels("long_limit", self.long_limit))
+
+    def _check_upsample(self) -> None:
+        if self.upsample == "image" and (self.mode != "whole" or self.merge != "logits" or self.fit == "pad"):
+            raise ValueError(
+                "upsample='image' needs mode='whole', merge='logits' and fit='stretch' or 'resize_again', not "
+                f"mode={self.mode!r}, merge={self.merge!r} and fit={self.fit!r}"
+            )
+
+
+_SPACING = ("stride", "overlap")
+_CHOICES: dict[str, Any] = {
+    "scale_base": ScaleBase,
+    "rounding": Rounding,
+    "resize": Resize,
+    "fit": Fit,
+    "mode": Mode,
+    "padding": Padding,
+    "pad_value": PadValue,
+    "flip_merge": FlipMerge,
+    "merge": Merge,
+    "blend": Blend,
+    "upsample": Upsample,
+}
 
 
 def _checked_scales(scales: object) -> tuple[float, ...]:
@@ -114,8 +251,31 @@ def _checked_scales(scales: object) -> tuple[float, ...]:
     return tuple(float(scale) for scale in checked)
 
 
+def _checked_slices(slices: object) -> tuple[int, int]:
+    if isinstance(slices, str) or not isinstance(slices, Iterable):
+        raise TypeError(f"slices must be (rows, columns) such as (2, 3), not {slices!r}")
+    counts = tuple(slices)
+    if len(counts) != 2:
+        raise ValueError(f"slices must be two numbers, (rows, columns), not {counts!r}")
+    for count in counts:
+        if isinstance(count, bool) or not isinstance(count, Integral):
+            raise TypeError(f"slices must be whole numbers, but slices={counts!r} holds {count!r}")
+        if not 1 <= int(count) <= MAX_SLICES:
+            raise ValueError(f"slices must lie in [1, {MAX_SLICES}], but slices={counts!r} holds {count!r}")
+    return int(counts[0]), int(counts[1])
+
+
+def _checked_fraction(name: str, value: object, most: float, below: bool = False) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, not {value!r}")
+    fraction = float(value)
+    if not (0 <= fraction < most or (fraction == most and not below)):
+        raise ValueError(f"{name}={value} must lie in [0, {most:g}{')' if below else ']'}")
+    return fraction
+
+
 def _check_choice(name: str, value: object, choices: Any) -> None:
-    if value not in get_args(choices):
+    if not isinstance(value, str) or value not in get_args(choices):
         raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, get_args(choices)))}")
 
 

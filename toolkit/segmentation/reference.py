@@ -1,9 +1,9 @@
-"""The plain sequential procedure, written to be checked by eye: scale by scale, tile by tile, in float64.
+"""The original procedure, written to be checked by eye: scale by scale, tile by tile, in float64.
 
 The oracle of every test and the baseline of every benchmark; it shares no code with the fast path. Its structure is
 that of the published PSPNet testers (hszhao/semseg ``tool/test.py``; PSPNet-Keras-tensorflow ``pspnet.py``): pad to the
 crop, slide with the last tile snapped to the edge, softmax, mean over the flip, sum ÷ count, resize to the original
-size, mean over scales.
+size, mean over scales. Where others differ, a field of the protocol says so.
 """
 
 import math
@@ -37,77 +37,147 @@ def reference_probabilities(pixels: np.ndarray, model: Model, protocol: Protocol
         float64 ``(n_classes, height, width)``.
     """
     height, width = pixels.shape[:2]
+    device = next(model.network.parameters()).device
+    total = torch.zeros(model.n_classes, height, width, dtype=torch.float64, device=device)
+    n_passes = 0
+    for scale in protocol.scales:
+        image = _rescale(pixels, scale, model, protocol)
+        total += _one_pass(image, (height, width), model, protocol)
+        n_passes += 1
+        if protocol.flip and protocol.flip_merge == "image":
+            total += _one_pass(image.flip(-1), (height, width), model, protocol).flip(-1)
+            n_passes += 1
+    return (total / n_passes).cpu().numpy()
+
+
+def _one_pass(image: Tensor, original: tuple[int, int], model: Model, protocol: Protocol) -> Tensor:
+    """Class probabilities ``(n_classes, *original)`` of an image that was rescaled once."""
+    image_height, image_width = image.shape[-2:]
+    device = next(model.network.parameters()).device
     mean = torch.tensor(model.normalization.mean, dtype=torch.float32).view(3, 1, 1)
     std = torch.tensor(model.normalization.std, dtype=torch.float32).view(3, 1, 1)
-    total = torch.zeros(model.n_classes, height, width, dtype=torch.float64)
 
-    for scale in protocol.scales:
-        image = _rescale(pixels, scale, protocol)
-        image_height, image_width = image.shape[-2:]
+    # The tile: a crop, or as large as the image, or a slice of it; never of a size that the network does not take.
+    if protocol.mode == "whole":
+        crop_height, crop_width = image_height, image_width
+    elif protocol.mode == "slices":
+        crop_height = _slice_side(image_height, protocol.slices[0], protocol)
+        crop_width = _slice_side(image_width, protocol.slices[1], protocol)
+    elif protocol.padding == "none":
+        crop_height, crop_width = min(image_height, protocol.crop_size), min(image_width, protocol.crop_size)
+    else:
+        crop_height = crop_width = protocol.crop_size
+    crop_height, crop_width = model.round_up(crop_height), model.round_up(crop_width)
 
-        # Pad up to the crop (or, for a whole image, up to a size that the network takes).
-        if protocol.mode == "whole":
-            crop_height, crop_width = model.round_up(image_height), model.round_up(image_width)
-        elif protocol.padding == "none":
-            crop_height, crop_width = min(image_height, protocol.crop_size), min(image_width, protocol.crop_size)
-        else:
-            crop_height = crop_width = protocol.crop_size
-        missing_rows = max(crop_height - image_height, 0)
-        missing_columns = max(crop_width - image_width, 0)
-        top = missing_rows // 2 if protocol.padding == "center" else 0
-        left = missing_columns // 2 if protocol.padding == "center" else 0
-        value = mean if protocol.pad_value == "mean" else torch.zeros(3, 1, 1)
-        canvas = value.repeat(1, image_height + missing_rows, image_width + missing_columns)
-        canvas[:, top : top + image_height, left : left + image_width] = image
-        canvas = (canvas - mean) / std
+    # Pad up to the tile.
+    missing_rows = max(crop_height - image_height, 0)
+    missing_columns = max(crop_width - image_width, 0)
+    top = missing_rows // 2 if protocol.padding == "center" else 0
+    left = missing_columns // 2 if protocol.padding == "center" else 0
+    value = mean if protocol.pad_value == "mean" else torch.zeros(3, 1, 1)
+    canvas = value.repeat(1, image_height + missing_rows, image_width + missing_columns)
+    canvas[:, top : top + image_height, left : left + image_width] = image
+    canvas = ((canvas - mean) / std).to(device)
+    canvas_height, canvas_width = canvas.shape[-2:]
 
-        weight = _tile_weight(crop_height, crop_width, protocol)
-        summed = torch.zeros(model.n_classes, *canvas.shape[-2:], dtype=torch.float64)
-        counted = torch.zeros(*canvas.shape[-2:], dtype=torch.float64)
-        for row in _starts(canvas.shape[-2], crop_height, protocol.tile_stride):
-            for column in _starts(canvas.shape[-1], crop_width, protocol.tile_stride):
-                tile = canvas[None, :, row : row + crop_height, column : column + crop_width]
-                output = _forward(model, tile, protocol)
-                if protocol.flip:
-                    output = (output + _forward(model, tile.flip(-1), protocol).flip(-1)) / 2
-                summed[:, row : row + crop_height, column : column + crop_width] += output * weight
-                counted[row : row + crop_height, column : column + crop_width] += weight
+    if protocol.upsample == "image":
+        logits = _logits(model, canvas, original, protocol)
+        if protocol.flip and protocol.flip_merge == "tile":
+            logits = (logits + _logits(model, canvas.flip(-1), original, protocol).flip(-1)) / 2
+        return logits.softmax(0)
 
-        merged = (summed / counted)[:, top : top + image_height, left : left + image_width]
-        merged = F.interpolate(merged[None], size=(height, width), mode="bilinear", align_corners=False)[0]
-        total += merged.softmax(0) if protocol.merge == "logits" else merged
+    weight = _tile_weight(crop_height, crop_width, protocol).to(device)
+    summed = torch.zeros(model.n_classes, canvas_height, canvas_width, dtype=torch.float64, device=device)
+    counted = torch.zeros(canvas_height, canvas_width, dtype=torch.float64, device=device)
+    for row in _starts(canvas_height, crop_height, protocol.slices[0], protocol):
+        for column in _starts(canvas_width, crop_width, protocol.slices[1], protocol):
+            tile = canvas[:, row : row + crop_height, column : column + crop_width]
+            output = _tile_output(model, tile, protocol)
+            if protocol.flip and protocol.flip_merge == "tile":
+                output = (output + _tile_output(model, tile.flip(-1), protocol).flip(-1)) / 2
+            summed[:, row : row + crop_height, column : column + crop_width] += output * weight
+            counted[row : row + crop_height, column : column + crop_width] += weight
 
-    return (total / len(protocol.scales)).numpy()
+    merged = (summed / counted)[:, top : top + image_height, left : left + image_width]
+    aligned = model.align_corners if protocol.restore_align_corners is None else protocol.restore_align_corners
+    merged = F.interpolate(merged[None], size=original, mode="bilinear", align_corners=aligned)[0]
+    return merged.softmax(0) if protocol.merge == "logits" else merged
 
 
-def _rescale(pixels: np.ndarray, scale: float, protocol: Protocol) -> Tensor:
+def _tile_output(model: Model, tile: Tensor, protocol: Protocol) -> Tensor:
+    logits = _logits(model, tile, (tile.shape[-2], tile.shape[-1]), protocol)
+    return logits.softmax(0) if protocol.merge == "probabilities" else logits
+
+
+def _logits(model: Model, tile: Tensor, size: tuple[int, int], protocol: Protocol) -> Tensor:
+    aligned = model.align_corners if protocol.output_align_corners is None else protocol.output_align_corners
+    logits: Tensor = model.network(tile[None]).float()
+    return F.interpolate(logits, size=size, mode="bilinear", align_corners=aligned)[0].double()
+
+
+def _rescale(pixels: np.ndarray, scale: float, model: Model, protocol: Protocol) -> Tensor:
+    """The image at one scale, RGB 0…255, float32 ``(3, height, width)``."""
     height, width = pixels.shape[:2]
     if protocol.scale_base == "original":
-        new_height, new_width = round(height * scale), round(width * scale)
+        size = (height * scale, width * scale)
     else:
         assert protocol.base_size is not None
-        side = max(height, width) if protocol.scale_base == "long" else min(height, width)
-        target = round(protocol.base_size * scale)
-        new_height, new_width = round(target / side * height), round(target / side * width)
-    new_height, new_width = max(new_height, 1), max(new_width, 1)
-    if protocol.resize == "pil":
-        resized = Image.fromarray(pixels).resize((new_width, new_height), Image.Resampling.BILINEAR)
-        return torch.from_numpy(np.array(resized)).permute(2, 0, 1).float()
+        target = _whole(protocol.base_size * scale, protocol)
+        if protocol.scale_base == "square":
+            size = (target, target)
+        elif protocol.scale_base == "long":
+            size = (target / max(height, width) * height, target / max(height, width) * width)
+        else:
+            factor = target / min(height, width)
+            if protocol.long_limit is not None:
+                limit = protocol.long_limit * scale if protocol.limit_scales else protocol.long_limit
+                factor = min(factor, _whole(limit, protocol) / max(height, width))
+            size = (factor * height, factor * width)
+    new_height, new_width = _whole(size[0], protocol), _whole(size[1], protocol)
+
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float()
-    return F.interpolate(image[None], size=(new_height, new_width), mode="bilinear", align_corners=False)[0]
+    if protocol.fit == "pad":
+        return _resize(image, new_height, new_width, protocol)
+    if protocol.fit == "resize_again":
+        image = _resize(image, new_height, new_width, protocol)
+    multiple = protocol.size_multiple
+    new_height, new_width = math.ceil(new_height / multiple) * multiple, math.ceil(new_width / multiple) * multiple
+    if protocol.mode == "whole":
+        new_height, new_width = model.round_up(new_height), model.round_up(new_width)
+    return _resize(image, new_height, new_width, protocol)
 
 
-def _starts(side: int, crop: int, stride: int) -> list[int]:
+def _whole(side: float, protocol: Protocol) -> int:
+    if protocol.rounding == "half_even":
+        return max(round(side), 1)
+    if protocol.rounding == "half_up":
+        return max(int(side + 0.5), 1)
+    return max(int(side), 1)
+
+
+def _resize(image: Tensor, height: int, width: int, protocol: Protocol) -> Tensor:
+    if protocol.resize == "pil":
+        bands = image.permute(1, 2, 0).to(torch.uint8).numpy()
+        resized = Image.fromarray(bands).resize((width, height), Image.Resampling.BILINEAR)
+        return torch.from_numpy(np.array(resized)).permute(2, 0, 1).float()
+    if protocol.resize == "bilinear_uint8":
+        exact = F.interpolate(image[None].double(), size=(height, width), mode="bilinear", align_corners=False)[0]
+        return (exact + 0.5 + 1e-6).floor().float()  # halves up, also those that lack a rounding error
+    return F.interpolate(image[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+
+
+def _slice_side(side: int, n_slices: int, protocol: Protocol) -> int:
+    return math.ceil(side / (n_slices - (n_slices - 1) * protocol.slice_overlap))
+
+
+def _starts(side: int, crop: int, n_slices: int, protocol: Protocol) -> list[int]:
+    if protocol.mode == "slices":
+        return sorted({round(index * (side - crop) / max(n_slices - 1, 1)) for index in range(n_slices)})
     starts = []
-    for index in range(math.ceil((side - crop) / stride) + 1):
-        end = min(index * stride + crop, side)
+    for index in range(math.ceil((side - crop) / protocol.tile_stride) + 1):
+        end = min(index * protocol.tile_stride + crop, side)
         starts.append(end - crop)
     return starts
-
-
-def _forward(model: Model, tile: Tensor, protocol: Protocol) -> Tensor:
-    logits: Tensor = model.network(tile)[0].double()
-    return logits.softmax(0) if protocol.merge == "probabilities" else logits
 
 
 def _tile_weight(height: int, width: int, protocol: Protocol) -> Tensor:

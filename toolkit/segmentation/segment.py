@@ -1,29 +1,29 @@
 """One image → label map and composition."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from toolkit.models import Model
-from toolkit.segmentation.forward import mean_probabilities
+from toolkit.segmentation.batching import Batches
+from toolkit.segmentation.execution import Execution, Precision, PreparedNetwork
+from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.protocol import Protocol
+from toolkit.segmentation.segmenter import SegmentedImage, Segmenter
 from toolkit.sources import read_image
 
 
-@dataclass(frozen=True, eq=False)
-class SegmentedImage:
-    """What one image is made of."""
-
-    labels: np.ndarray
-    """Label map: class index per pixel, uint8 (uint16 above 256 classes) ``(height, width)``."""
-    composition: np.ndarray
-    """Fraction of the pixels in each class, float64 ``(n_classes,)``, summing to 1."""
-
-
 def segment_image(
-    pixels: np.ndarray | str | Path, model: Model, protocol: Protocol | None = None, *, batch_size: int = 4
+    pixels: np.ndarray | str | Path,
+    model: Model,
+    protocol: Protocol | None = None,
+    *,
+    batch_size: int | None = None,
+    precision: Precision = "float32",
+    compile: bool = False,
+    soft_composition: bool = False,
 ) -> SegmentedImage:
     """Segment one image in this process, on the device of the model's network.
 
@@ -35,67 +35,83 @@ def segment_image(
         From `load_model`.
     protocol : Protocol
         Scales, tiles and merging; ``Protocol()`` by default.
-    batch_size : int
-        Tiles per call of the network; changes speed and memory, not the result.
+    batch_size : int, optional
+        Tiles per call of the network, found while working by default; changes speed and memory, not the result.
+    precision : str
+        Arithmetic inside the network: ``"float32"``, ``"bfloat16"``, and on a GPU ``"tf32"`` and ``"float16"``.
+    compile : bool
+        Whether the network goes through ``torch.compile``.
+    soft_composition : bool
+        Whether the result also has the mean class probabilities.
 
     Returns
     -------
     SegmentedImage
-        Label map and composition.
+        Label map, composition and confidence.
 
     Raises
     ------
     SourceError
         The file cannot be read as an image.
     TypeError, ValueError
-        The pixels are of another type or shape, or the crop is not one that the network takes.
+        The pixels or an argument are of another type or shape than they must be.
+    MemoryError
+        The image needs more memory than there is.
     ArithmeticError
         The network gave values that are not finite.
     """
+    execution = Execution(precision=precision, compile=compile, batch_size=batch_size)
+    image = read_image(str(pixels)) if isinstance(pixels, str | Path) else checked_pixels(pixels)
     protocol = Protocol() if protocol is None else protocol
-    check_compatible(model, protocol)
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a whole number of at least 1, not {batch_size!r}")
-    image = read_image(str(pixels)) if isinstance(pixels, str | Path) else _checked_pixels(pixels)
-    probabilities = mean_probabilities(image, model, protocol, batch_size=batch_size)
-    if not torch.isfinite(probabilities).all():
-        raise ArithmeticError(f"{model.name} gave values that are not finite; are its weights and normalisation right?")
-    labels = probabilities.argmax(0)
-    counts = torch.bincount(labels.flatten(), minlength=model.n_classes).cpu().numpy()
-    return SegmentedImage(labels.cpu().numpy().astype(label_dtype(model.n_classes)), counts / counts.sum())
+    segmenter = Segmenter(model, protocol, execution=execution, soft_composition=soft_composition)
+    result = segmenter.add(image)
+    segmenter.finish()
+    return result.result()
 
 
-def label_dtype(n_classes: int) -> np.dtype[np.unsignedinteger]:
-    """The smallest unsigned type that holds every class index."""
-    return np.dtype(np.uint8 if n_classes <= 256 else np.uint16)
+@torch.inference_mode()
+def mean_probabilities(
+    pixels: np.ndarray, model: Model, protocol: Protocol, *, execution: Execution | None = None
+) -> Tensor:
+    """Mean class probabilities of an image, on the device of the model's network, as `segment_image` computes them.
+
+    Equal to `reference_probabilities` up to rounding. Unlike `segment_image`, holds them all.
+
+    Parameters
+    ----------
+    pixels : numpy.ndarray
+        uint8 ``(height, width, 3)``, RGB.
+    model : Model
+        The network and its normalisation.
+    protocol : Protocol
+        Any.
+    execution : Execution
+        Precision, compilation, batch size.
+
+    Returns
+    -------
+    torch.Tensor
+        float32 ``(n_classes, height, width)``; sums to 1 over the classes.
+    """
+    execution = Execution() if execution is None else execution
+    network = PreparedNetwork(model, execution)
+    batches = Batches(network, execution.batch_size)
+    image = torch.from_numpy(np.require(checked_pixels(pixels), requirements=["C", "W"])).to(network.device)
+    bands: list[Tensor] = []
+    on_its_way = ImageOnItsWay(image.permute(2, 0, 1), model, protocol, lambda rows, total: bands.append(total))
+    on_its_way.send_through(batches)
+    batches.finish()
+    return torch.cat(bands, dim=1).div_(on_its_way.n_passes)
 
 
-def check_compatible(model: Model, protocol: Protocol) -> None:
-    """Refuse a protocol that the model cannot run.
+def checked_pixels(pixels: object) -> np.ndarray:
+    """The pixels, if they are an RGB image.
 
     Raises
     ------
-    ValueError
-        The tiles are of a size that the network does not take; the message names sizes that it takes.
+    TypeError, ValueError
+        They are not uint8 ``(height, width, 3)``.
     """
-    if protocol.mode == "whole" or (model.accepts(protocol.crop_size) and protocol.padding != "none"):
-        return
-    if model.size_divisor == 1:
-        return
-    if protocol.padding == "none":
-        raise ValueError(
-            f"padding='none' gives tiles of any size, but {model.name} takes only sides of "
-            f"{model.size_divisor}k + {model.size_remainder}; choose padding='bottom_right' or 'center'"
-        )
-    above = model.round_up(protocol.crop_size)
-    nearest = [side for side in (above - model.size_divisor, above) if model.accepts(side)]
-    raise ValueError(
-        f"crop_size={protocol.crop_size} is not a size that {model.name} takes "
-        f"({model.size_divisor}k + {model.size_remainder}); choose {' or '.join(map(str, nearest))}"
-    )
-
-
-def _checked_pixels(pixels: object) -> np.ndarray:
     if not isinstance(pixels, np.ndarray):
         raise TypeError(f"pixels must be a numpy array or the path of an image, not {type(pixels).__name__}")
     if pixels.dtype != np.uint8:

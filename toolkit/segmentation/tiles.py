@@ -23,9 +23,18 @@ class Level:
     canvas: tuple[int, int]
     """(height, width) of the rescaled image with its padding, pixels."""
     crop: tuple[int, int]
-    """(height, width) of every tile of this level, pixels."""
-    origins: tuple[tuple[int, int], ...]
-    """(top, left) of each tile on the canvas, row by row."""
+    """(height, width) of every tile of this level, pixels; sides that the network takes."""
+    tops: tuple[int, ...]
+    """First canvas row of each row of tiles."""
+    lefts: tuple[int, ...]
+    """First canvas column of each column of tiles."""
+    resized_first: tuple[int, int] | None = None
+    """(height, width) that the image is resized to before it is resized to this level's; None: it is not."""
+
+    @property
+    def origins(self) -> tuple[tuple[int, int], ...]:
+        """(top, left) of each tile on the canvas, row by row."""
+        return tuple((top, left) for top in self.tops for left in self.lefts)
 
 
 @dataclass(frozen=True)
@@ -65,8 +74,8 @@ def plan(height: int, width: int, protocol: Protocol, *, size_divisor: int = 1, 
     protocol : Protocol
         Its scales, crop, stride and padding.
     size_divisor, size_remainder : int
-        Sides the network takes (k · divisor + remainder); matters in mode ``"whole"``, where the tile is as large as
-        the image and is padded up to such a side.
+        Sides the network takes (k · divisor + remainder). A tile of another size, be it ``crop_size`` or that of a
+        whole image, is made larger up to such a side.
 
     Returns
     -------
@@ -91,22 +100,38 @@ def levels(
     """The scales of an image, each with its canvas and tile origins; parameters as for `plan`."""
     if height < 1 or width < 1:
         raise ValueError(f"an image needs at least one pixel, but its size is {height} × {width}")
-    return [_level(height, width, scale, protocol, size_divisor, size_remainder) for scale in protocol.scales]
+    takes = _Sides(size_divisor, size_remainder)
+    return [_level(height, width, scale, protocol, takes) for scale in protocol.scales]
 
 
-def _level(height: int, width: int, scale: float, protocol: Protocol, divisor: int, remainder: int) -> Level:
-    height, width = _scaled_size(height, width, scale, protocol)
-    rows = _axis(height, protocol, divisor, remainder)
-    columns = _axis(width, protocol, divisor, remainder)
+@dataclass(frozen=True)
+class _Sides:
+    """The sides that a network takes: k · divisor + remainder."""
+
+    divisor: int
+    remainder: int
+
+    def round_up(self, side: int) -> int:
+        steps = math.ceil((side - self.remainder) / self.divisor)
+        return max(steps, 0 if self.remainder else 1) * self.divisor + self.remainder
+
+
+def _level(height: int, width: int, scale: float, protocol: Protocol, takes: _Sides) -> Level:
+    first = _scaled_size(height, width, scale, protocol)
+    size = first if protocol.fit == "pad" else (_fitted(first[0], protocol, takes), _fitted(first[1], protocol, takes))
+    rows = _axis(size[0], protocol.slices[0], protocol, takes)
+    columns = _axis(size[1], protocol.slices[1], protocol, takes)
     return Level(
         scale=scale,
-        height=height,
-        width=width,
+        height=size[0],
+        width=size[1],
         top=rows.margin,
         left=columns.margin,
         canvas=(rows.canvas, columns.canvas),
         crop=(rows.crop, columns.crop),
-        origins=tuple((top, left) for top in rows.starts for left in columns.starts),
+        tops=rows.starts,
+        lefts=columns.starts,
+        resized_first=first if protocol.fit == "resize_again" and first != size else None,
     )
 
 
@@ -120,22 +145,50 @@ class _Axis:
     starts: tuple[int, ...]
 
 
-def _axis(side: int, protocol: Protocol, divisor: int, remainder: int) -> _Axis:
-    if protocol.mode == "whole":
-        crop = canvas = max(math.ceil((side - remainder) / divisor), 0 if remainder else 1) * divisor + remainder
-    elif protocol.padding == "none":
-        crop, canvas = min(side, protocol.crop_size), side
-    else:
-        crop, canvas = protocol.crop_size, max(side, protocol.crop_size)
+def _axis(side: int, n_slices: int, protocol: Protocol, takes: _Sides) -> _Axis:
+    crop = takes.round_up(_crop(side, n_slices, protocol))
+    canvas = max(side, crop)
     margin = (canvas - side) // 2 if protocol.padding == "center" else 0
-    n_tiles = math.ceil((canvas - crop) / protocol.tile_stride) + 1
-    # The last tile snaps to the edge.
-    return _Axis(canvas, crop, margin, tuple(min(i * protocol.tile_stride, canvas - crop) for i in range(n_tiles)))
+    if protocol.mode == "slices":
+        last = max(n_slices - 1, 1)
+        starts = [round(index * (canvas - crop) / last) for index in range(n_slices)]
+    else:
+        n_tiles = math.ceil((canvas - crop) / protocol.tile_stride) + 1
+        # The last tile snaps to the edge.
+        starts = [min(index * protocol.tile_stride, canvas - crop) for index in range(n_tiles)]
+    return _Axis(canvas, crop, margin, tuple(dict.fromkeys(starts)))
+
+
+def _crop(side: int, n_slices: int, protocol: Protocol) -> int:
+    """Side of the tile before it is rounded up to one that the network takes."""
+    if protocol.mode == "whole":
+        return side
+    if protocol.mode == "slices":
+        return math.ceil(side / (n_slices - (n_slices - 1) * protocol.slice_overlap))
+    return min(side, protocol.crop_size) if protocol.padding == "none" else protocol.crop_size
 
 
 def _scaled_size(height: int, width: int, scale: float, protocol: Protocol) -> tuple[int, int]:
     if protocol.base_size is None:
-        return max(1, round(height * scale)), max(1, round(width * scale))
-    base_side = max(height, width) if protocol.scale_base == "long" else min(height, width)
-    target = round(protocol.base_size * scale)
-    return max(1, round(target / base_side * height)), max(1, round(target / base_side * width))
+        return _rounded(height * scale, protocol), _rounded(width * scale, protocol)
+    # Rounding twice (the target, then the sides) is semseg's; the others have whole targets.
+    target = _rounded(protocol.base_size * scale, protocol)
+    if protocol.scale_base == "square":
+        return target, target
+    short, long = sorted((height, width))
+    factor = target / (long if protocol.scale_base == "long" else short)
+    if protocol.long_limit is not None:
+        limit = protocol.long_limit * scale if protocol.limit_scales else protocol.long_limit
+        factor = min(factor, _rounded(limit, protocol) / long)
+    return _rounded(height * factor, protocol), _rounded(width * factor, protocol)
+
+
+def _rounded(side: float, protocol: Protocol) -> int:
+    if protocol.rounding == "half_even":
+        return max(1, round(side))
+    return max(1, math.floor(side + 0.5 if protocol.rounding == "half_up" else side))
+
+
+def _fitted(side: int, protocol: Protocol, takes: _Sides) -> int:
+    side = math.ceil(side / protocol.size_multiple) * protocol.size_multiple
+    return takes.round_up(side) if protocol.mode == "whole" else side

@@ -1,0 +1,104 @@
+"""From the decoded image to the network's input: rescaled, normalised, padded, on the compute device."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from toolkit.models import Normalization
+from toolkit.segmentation.protocol import Protocol
+from toolkit.segmentation.resampling import resize_rows, source_rows
+from toolkit.segmentation.tiles import Level
+
+_TIE = 1e-6
+_WHOLE_PIXELS = 2**22
+"""Canvases up to this size are made at once; of larger ones, only the rows that a row of tiles covers."""
+
+
+class Canvas:
+    """One level of an image, from which tiles are cut.
+
+    Parameters
+    ----------
+    pixels : torch.Tensor
+        uint8 ``(3, height, width)``, on the compute device.
+    level : Level
+        What is made of it.
+    normalization : Normalization
+        The model's.
+    protocol : Protocol
+        How the image is rescaled and padded.
+    """
+
+    def __init__(self, pixels: Tensor, level: Level, normalization: Normalization, protocol: Protocol) -> None:
+        self._level = level
+        self._protocol = protocol
+        self._source = _prepared(pixels, level, protocol)
+        self._mean = torch.tensor(normalization.mean, device=pixels.device).view(3, 1, 1)
+        self._std = torch.tensor(normalization.std, device=pixels.device).view(3, 1, 1)
+        self._made = slice(0, 0)
+        self._rows = torch.empty(0)
+
+    def crop(self, top: int, left: int) -> Tensor:
+        """The normalised tile ``(3, crop_height, crop_width)`` at a position on the canvas, float32; a view."""
+        height, width = self._level.crop
+        if not (self._made.start <= top and top + height <= self._made.stop):
+            whole = self._level.canvas[0] * self._level.canvas[1] <= _WHOLE_PIXELS
+            self._made = slice(0, self._level.canvas[0]) if whole else slice(top, top + height)
+            self._rows = self._padded(self._made)
+        first = top - self._made.start
+        return self._rows[:, first : first + height, left : left + width]
+
+    def _padded(self, rows: slice) -> Tensor:
+        """Rows of the canvas, normalised ``(3, n_rows, canvas_width)``."""
+        level = self._level
+        top, bottom = max(rows.start, level.top), min(rows.stop, level.top + level.height)
+        image = self._image(slice(top - level.top, bottom - level.top)).sub_(self._mean).div_(self._std)
+        if image.shape[-2:] == (rows.stop - rows.start, level.canvas[1]):
+            return image
+        canvas = torch.empty(3, rows.stop - rows.start, level.canvas[1], device=image.device)
+        canvas[:] = 0 if self._protocol.pad_value == "mean" else -self._mean / self._std
+        canvas[:, top - rows.start : bottom - rows.start, level.left : level.left + level.width] = image
+        return canvas
+
+    def _image(self, rows: slice) -> Tensor:
+        """Rows of the rescaled image, 0…255, float32 ``(3, n_rows, width)``, in memory of their own."""
+        size = (self._level.height, self._level.width)
+        if self._source.shape[-2:] == size:
+            return self._source[:, rows].to(torch.float32, copy=True)
+        needed = source_rows(self._source.shape[-2], size[0], rows, align_corners=False)
+        slab = self._source[:, needed].to(_dtype(self._protocol))
+        first_row, height = needed.start, self._source.shape[-2]
+        image = resize_rows(slab, size, rows, align_corners=False, first_row=first_row, height=height)
+        return _whole_values(image).float() if self._protocol.resize == "bilinear_uint8" else image
+
+
+def _prepared(pixels: Tensor, level: Level, protocol: Protocol) -> Tensor:
+    """What the level's rows are made of: the image, or what must be resized whole, uint8 or float32."""
+    if level.resized_first is not None:
+        pixels = _resized(pixels, level.resized_first, protocol)
+    if protocol.resize == "pil":
+        pixels = _resized(pixels, (level.height, level.width), protocol)
+    return pixels
+
+
+def _resized(pixels: Tensor, size: tuple[int, int], protocol: Protocol) -> Tensor:
+    if pixels.shape[-2:] == size:
+        return pixels
+    if protocol.resize == "pil":
+        picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+        resized = np.array(picture.resize(size[::-1], Image.Resampling.BILINEAR))
+        return torch.from_numpy(resized).permute(2, 0, 1).to(pixels.device)
+    whole = pixels[None].to(_dtype(protocol))
+    image = F.interpolate(whole, size=size, mode="bilinear", align_corners=False)[0]
+    return _whole_values(image).to(torch.uint8) if protocol.resize == "bilinear_uint8" else image
+
+
+def _dtype(protocol: Protocol) -> torch.dtype:
+    return torch.float64 if protocol.resize == "bilinear_uint8" else torch.float32
+
+
+def _whole_values(image: Tensor) -> Tensor:
+    """Rounded, halves up; also those that lack a rounding error, so that it does not matter how they were computed."""
+    return image.add_(0.5 + _TIE).floor_()

@@ -1,0 +1,127 @@
+"""How the network is called: device, precision, compilation and batches; none of it a matter of the protocol."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from toolkit.models import Model
+
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+_AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+MAX_BATCH_SIZE = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution:
+    """What trades speed against memory or the last digits.
+
+    Raises
+    ------
+    TypeError, ValueError
+        A value is not allowed; the message names the argument.
+    """
+
+    precision: Precision = "float32"
+    """Arithmetic inside the network: ``"float32"`` throughout; ``"tf32"`` matrix products on NVIDIA GPUs; or automatic
+    mixed precision. Softmax, merging and counting are always float32. Recorded in a run's settings."""
+    compile: bool = False
+    """Whether the network goes through ``torch.compile``: some minutes once, then faster. Recorded too."""
+    batch_size: int | None = None
+    """Tiles per call of the network; None: found while working. Changes speed and memory, not the result."""
+
+    def __post_init__(self) -> None:
+        if self.precision not in get_args(Precision):
+            raise ValueError(f"precision={self.precision!r} is not one of {', '.join(map(repr, get_args(Precision)))}")
+        if not isinstance(self.compile, bool):
+            raise TypeError(f"compile must be True or False, not {self.compile!r}")
+        if self.batch_size is None:
+            return
+        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
+            raise TypeError(f"batch_size must be a whole number or None, not {self.batch_size!r}")
+        if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
+            raise ValueError(f"batch_size must be at least 1 and at most {MAX_BATCH_SIZE}, not {self.batch_size}")
+
+
+class PreparedNetwork:
+    """A model's network, ready to be called on batches of normalised crops.
+
+    Parameters
+    ----------
+    model : Model
+        Its network may be laid out anew in memory (channels last), which changes no value.
+    execution : Execution
+        Precision and compilation.
+
+    Raises
+    ------
+    ValueError
+        The precision is not one that the network's device has.
+    """
+
+    def __init__(self, model: Model, execution: Execution) -> None:
+        self.device = device_of(model)
+        self._model = model
+        self._execution = execution
+        if execution.precision in ("tf32", "float16") and self.device.type != "cuda":
+            raise ValueError(
+                f"precision={execution.precision!r} needs a GPU, but the network is on {self.device}; "
+                "choose 'bfloat16' or 'float32'"
+            )
+        network = model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._call: Callable[[Tensor], Tensor] = _compiled(network) if execution.compile else network
+
+    @property
+    def fixed_shape(self) -> bool:
+        """Whether every batch must be as large as the first, because each size is compiled anew."""
+        return self._execution.compile
+
+    def __call__(self, crops: Tensor) -> Tensor:
+        """Logits ``(n, n_classes, h, w)`` float32 of crops ``(n, 3, height, width)``, h and w at most theirs."""
+        with _arithmetic(self._execution.precision, self.device):
+            logits = self._call(crops)
+        if (
+            not isinstance(logits, Tensor)
+            or logits.ndim != 4
+            or logits.shape[:2] != (len(crops), self._model.n_classes)
+        ):
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ValueError(
+                f"{self._model.name} gave {given} for {tuple(crops.shape)}; it must give logits "
+                f"({len(crops)}, {self._model.n_classes}, height, width)"
+            )
+        return logits.float()
+
+
+def device_of(model: Model) -> torch.device:
+    """Where a model's network is."""
+    tensor: Tensor | None = next(model.network.parameters(), None)
+    return torch.device("cpu") if tensor is None else tensor.device
+
+
+def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
+    compiled: Any = torch.compile(network, dynamic=False)
+    return lambda crops: compiled(crops).clone()  # a compiled network may give the same memory again
+
+
+def _arithmetic(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
+    if precision in _AUTOCAST:
+        return torch.autocast(device.type, _AUTOCAST[precision])
+    return _tensor_cores(precision == "tf32") if device.type == "cuda" else nullcontext()
+
+
+class _tensor_cores(AbstractContextManager[None]):
+    """Matrix products and convolutions in TF32 or in full float32; torch's own default is TF32 for convolutions."""
+
+    def __init__(self, allowed: bool) -> None:
+        self._allowed = allowed
+
+    def __enter__(self) -> None:
+        self._before = (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self._allowed
+
+    def __exit__(self, *error: object) -> None:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = self._before
