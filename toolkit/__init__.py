@@ -12,40 +12,50 @@ _PACKAGE_OF = {
     "Catalog": "toolkit.catalog",
     "Cluster": "toolkit.engines",
     "Model": "toolkit.models",
+    "Normalization": "toolkit.models",
     "Progress": "toolkit.runs",
     "Protocol": "toolkit.segmentation",
     "ReadLimits": "toolkit.sources",
     "Run": "toolkit.runs",
+    "evaluate": "toolkit.evaluation",
+    "generate_scene": "toolkit.scenes",
     "load_dataset": "toolkit.models",
     "load_model": "toolkit.models",
     "open_cluster": "toolkit.engines",
     "plan": "toolkit.segmentation",
     "segment": "toolkit.runs",
     "segment_image": "toolkit.segmentation",
+    "write_scenes": "toolkit.scenes",
 }
 
 __all__ = [
     "Catalog",
     "Cluster",
     "Model",
+    "Normalization",
     "Progress",
     "Protocol",
     "ReadLimits",
     "Run",
     "__version__",
+    "evaluate",
+    "generate_scene",
     "load_dataset",
     "load_model",
     "open_cluster",
     "plan",
     "segment",
     "segment_image",
+    "write_scenes",
 ]
 
 if TYPE_CHECKING:
     from toolkit.catalog import Catalog
     from toolkit.engines import Cluster, open_cluster
-    from toolkit.models import Model, load_dataset, load_model
+    from toolkit.evaluation import evaluate
+    from toolkit.models import Model, Normalization, load_dataset, load_model
     from toolkit.runs import Progress, Run, segment
+    from toolkit.scenes import generate_scene, write_scenes
     from toolkit.segmentation import Protocol, plan, segment_image
     from toolkit.sources import ReadLimits
 

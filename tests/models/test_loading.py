@@ -153,7 +153,7 @@ def test_a_package_that_is_not_installed_is_named(
 ) -> None:
     for module in modules:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ImportError, match=rf"model '{re.escape(name)}' needs the package '{modules[0]}"):
+    with pytest.raises(ImportError, match=rf"model '{re.escape(name)}' needs '{modules[0]}"):
         load_model(name)
 
 

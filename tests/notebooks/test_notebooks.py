@@ -260,9 +260,9 @@ class TestRefusals:
         assert list(tmp_path.iterdir()) == []
 
     def test_a_value_of_another_type_is_refused_before_anything_runs(self, tmp_path: Path) -> None:
-        ran = run(SEGMENT, tmp_path, **TINY | {"crop_size": "big"})
+        ran = run(SEGMENT, tmp_path, **TINY | {"engines": "big"})
         assert ran.exit_code == 2
-        assert "parameter crop_size='big' must be int" in ran.terminal
+        assert "parameter engines='big' must be int" in ran.terminal
         assert list(tmp_path.iterdir()) == []
 
     def test_a_value_outside_its_range_ends_with_its_message_on_the_terminal(

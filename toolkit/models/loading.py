@@ -10,6 +10,8 @@ from toolkit.models.names import ModelName, ModelOptionError, UnknownNameError
 from toolkit.models.providers import PROVIDERS, PSPNET_NAMES, load_pspnet
 from toolkit.paths import data_catalog, expand
 
+_EXTRAS = ("hf", "smp")
+
 
 def load_model(name: str | Path) -> Model:
     """Load a model by name, or from a bundle directory.
@@ -81,7 +83,8 @@ def _provided(name: ModelName) -> Model:
     try:
         return load(name)
     except ModuleNotFoundError as error:
-        raise ImportError(f"model {str(name)!r} needs the package {error.name!r}, which is not installed") from error
+        remedy = f"; pip install 'segscape[{name.provider}]'" if name.provider in _EXTRAS else ""
+        raise ImportError(f"model {str(name)!r} needs {error.name!r}, which is not installed{remedy}") from error
 
 
 def _bundle_of(name: str) -> Path:

@@ -1,5 +1,6 @@
 """Published procedures as data: the fields of a `Protocol` in which each differs from the defaults.
 
+* ``default``: what ``Protocol()`` is.
 * ``semseg``: hszhao/semseg, ``tool/test.py``, the PyTorch PSPNet. ADE20K and VOC; for Cityscapes ``base_size=2048,
   crop_size=713``. Its multiscale set is ``(0.5, 0.75, 1.0, 1.25, 1.5, 1.75)``.
 * ``keras``: Vladkryvoruchko/PSPNet-Keras-tensorflow, ``pspnet.py``, with sliding windows. Scale sets of the paper on
@@ -16,6 +17,7 @@
 from typing import Any
 
 PRESETS: dict[str, dict[str, Any]] = {
+    "default": {},
     "semseg": {
         "scale_base": "long",
         "base_size": 512,

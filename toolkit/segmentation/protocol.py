@@ -132,8 +132,8 @@ class Protocol:
         Parameters
         ----------
         name : str
-            ``"semseg"``, ``"keras"``, ``"mmseg1"``, ``"mmseg0"``, ``"segformer"``, ``"monai"`` or ``"csail"``; see
-            `toolkit.segmentation.presets` for what each is.
+            ``"semseg"``, ``"keras"``, ``"mmseg1"``, ``"mmseg0"``, ``"segformer"``, ``"monai"``, ``"csail"`` or
+            ``"default"``; see `toolkit.segmentation.presets` for what each is.
         **overrides
             Any field of `Protocol`, or ``overlap``.
 

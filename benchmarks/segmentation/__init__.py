@@ -1,0 +1,1 @@
+"""How fast segmentation is, beside the plain loop, MONAI and the Hugging Face pipeline; see ``__main__``."""
