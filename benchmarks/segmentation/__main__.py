@@ -12,6 +12,7 @@ else the machine does hits all alike. Tables go to ``benchmarks/results/segmenta
 * ``others``: MONAI's sliding_window_inference and the Hugging Face pipeline on what they can do.
 * ``stages``: pre-processing, network and combining for 1 to 4 scales (tables 1 and 2), with all threads and with one.
 * ``memory``: peak with 1 and with 6 scales.
+* ``panorama``: time and peak memory of one generated scene of 3000 × 1500, 6000 × 3000 and 12000 × 6000 pixels.
 
 Needs torch, torchvision, numpy and Pillow; for SegFormer and the pipeline transformers, for MONAI monai; what is not
 installed is left out, and said.
@@ -33,6 +34,7 @@ from PIL import Image
 
 from benchmarks.segmentation.processes import ROOT, SideProcess
 from benchmarks.segmentation.work import MODELS, SCALE_SETS, SIX_SCALES, Work
+from toolkit.scenes import generate_scene
 
 RESULTS = ROOT / "benchmarks" / "results"
 SAMPLES = ROOT / "data_catalog" / "samples"
@@ -134,7 +136,26 @@ def memory(model: str, images: Sequence[str], arguments: argparse.Namespace, fol
     return rows
 
 
-PARTS = {"throughput": throughput, "others": others, "stages": stages, "memory": memory}
+def panorama(model: str, images: Sequence[str], arguments: argparse.Namespace, folder: Path) -> list[Row]:
+    """One large image, each time in a process of its own: with one scale, and the largest also as elsewhere."""
+    cases = [(1500, 1, False), (3000, 1, False), (6000, 1, False), (6000, 4, True)]
+    rows: list[Row] = []
+    for height, n_scales, flip in cases:
+        path = folder / f"{height}.png"
+        if not path.exists():
+            Image.fromarray(generate_scene(0, height, 2 * height).image).save(path, compress_level=1)
+        work = _work(model, arguments, folder, scales=SCALE_SETS[n_scales], flip=flip)
+        with _process("ours", work, arguments, keeping_memory=True) as process:
+            answer = process.ask("memory", paths=[str(path)], scales=SCALE_SETS[n_scales])
+        seconds = answer["seconds"]
+        row = {"height": height, "width": 2 * height, "n_scales": n_scales, "flip": flip, "seconds": seconds}
+        row |= {"microseconds_per_pixel": seconds / (2 * height**2) * 1e6, "peak_GiB": answer["bytes"] / 2**30}
+        rows.append(row)
+        print(f"  {row}", flush=True)
+    return rows
+
+
+PARTS = {"throughput": throughput, "others": others, "stages": stages, "memory": memory, "panorama": panorama}
 
 
 def _compare(

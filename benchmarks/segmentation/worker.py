@@ -57,20 +57,24 @@ def _answer(order: dict[str, Any], side: Any, work: Work) -> dict[str, Any]:
         torch.set_num_threads(threads)
         return seconds
     if order["do"] == "memory":
-        return {"bytes": _peak_bytes(side, order, work)}
+        return _memory(side, order, work)
     raise ValueError(f"unknown order {order!r}")
 
 
-def _peak_bytes(side: Any, order: dict[str, Any], work: Work) -> int:
-    """Peak of the device's memory while images are segmented; of a CPU, of this process since it began."""
+def _memory(side: Any, order: dict[str, Any], work: Work) -> dict[str, Any]:
+    """Seconds, and the peak of memory: of a GPU while images are segmented, of a CPU of this process since it began."""
     images = [read_image(path) for path in order["paths"]]
     if work.device == "cuda":
-        side.segment_pixels(images, scales=order["scales"])  # finds the batch size
+        side.segment_pixels(images[:1], scales=order["scales"])  # finds the batch size
         torch.cuda.reset_peak_memory_stats()
+    _wait(work)
+    begin = time.perf_counter()
     side.segment_pixels(images, scales=order["scales"])
+    _wait(work)
+    seconds = time.perf_counter() - begin
     if work.device == "cuda":
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return {"seconds": seconds, "bytes": torch.cuda.max_memory_allocated()}
+    return {"seconds": seconds, "bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}
 
 
 def _wait(work: Work) -> None:
