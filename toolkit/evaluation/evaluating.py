@@ -1,0 +1,277 @@
+"""How right the label maps of a catalog's runs are, measured image by image against masks."""
+
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from toolkit.evaluation.correspondence import ClassMapping, Correspondence, match_classes
+from toolkit.evaluation.encoding import MaskDecoder, MaskEncoding
+from toolkit.evaluation.errors import EvaluationError
+from toolkit.evaluation.measuring import ImageMeasure, Measurer, RunToMeasure, in_order
+from toolkit.evaluation.results import EvaluatedRun, Totals, evaluation_dataset
+from toolkit.evaluation.selection import Images, SelectedRun, Selection, select
+from toolkit.evaluation.targets import TargetFinder, find_targets
+from toolkit.models import DatasetDescriptor, load_dataset
+from toolkit.sources import ReadLimits, SourceError
+from toolkit.sources.reading import DEFAULT_LIMITS
+from toolkit.sources.uris import local_path
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from toolkit.catalog import Catalog
+
+OnMissing = Literal["error", "skip"]
+
+
+def evaluate(
+    cat: "Catalog",
+    run_id: str | Sequence[str] | None,
+    targets: Any,
+    *,
+    dataset: str | DatasetDescriptor | None = None,
+    classes: ClassMapping | None = None,
+    ignore_index: int | None = None,
+    images: Images | None = None,
+    on_missing: OnMissing = "error",
+    border_width: int | None = None,
+    per_image: bool = True,
+    limits: ReadLimits = DEFAULT_LIMITS,
+    threads: int = 4,
+) -> "xr.Dataset":
+    """Measure label maps against masks: aAcc, mAcc, mIoU, and a table per class.
+
+    Parameters
+    ----------
+    cat : Catalog
+        The catalog that holds the label maps.
+    run_id : str, sequence of str, or None
+        The run; the newest if None. Several are measured on the same images: those that are done in all of them.
+    targets : str, path, mapping, pandas.Series or DataFrame, sequence, or callable
+        Where the mask of an image is:
+
+        * a directory: the file below it, at any depth, that is called as the image but for its suffix; with `dataset`,
+          but for the data set's suffixes (``…_leftImg8bit.png`` and ``…_gtFine_labelIds.png``). Of several of one name
+          it is the one whose folders are called most as the image's;
+        * a glob pattern such as ``"masks/*_mask.png"``: of the files that it matches the one of which the last ``*``
+          is the image's name without its suffix; with `dataset`, the data set's suffixes hold there too;
+        * the name of a covariate of the catalog that holds the paths of masks;
+        * a mapping, Series or DataFrame by URI (a DataFrame has the masks in a column ``target``, or in its only other
+          column);
+        * a sequence with one mask per image: of `images`, if those are given, else of the whole catalog;
+        * a function that is called with a URI, in a thread, and returns a mask or None.
+
+        A mask is a path (PNG or lossless TIFF; read exactly, never turned or resized) or an array of what the file
+        would hold.
+    dataset : str or DatasetDescriptor, optional
+        Name of the data set whose masks these are, one of ``toolkit.models.list_datasets()``: says how they are
+        encoded, which values are ignored and what the classes are called. Without it masks hold indices of the model's
+        classes.
+    classes : mapping of str to str, or "position", optional
+        Class of the data set by class of the model, where neither their names nor the descriptors' mappings say it: see
+        `match_classes`. Names that only some of the runs have are passed over in the others.
+    ignore_index : int, optional
+        Value of masks that is not counted: without `dataset` 255 by default (65535 where 255 is a class); with it what
+        its descriptor says, and this one too.
+    images : iterable of int or str, or array of bool, optional
+        Only these: rows, URIs, or one truth value per image of the catalog; all by default.
+    on_missing : {"error", "skip"}
+        What becomes of an image that is done but has no mask, or one that cannot be read. ``"skip"`` leaves it out and
+        counts it.
+    border_width : int, optional
+        Also measure the error within so many pixels of the borders between classes: see `BorderError`.
+    per_image : bool
+        Keep values per image, which `compare_runs` needs: 8 bytes × images × classes × runs. Without them memory does
+        not grow with the number of images.
+    limits : ReadLimits
+        Caps on bytes and pixels of a mask.
+    threads : int
+        Images that are read and measured at a time.
+
+    Returns
+    -------
+    xarray.Dataset
+        ``aAcc``, ``mAcc``, ``mIoU``, ``mPrecision``, ``mF1``; ``iou``, ``precision``, ``recall``, ``f1`` and
+        ``support`` (pixels) over ``class_name``; ``confusion`` (pixels) over ``target_class`` and ``predicted_class``,
+        where ``(other)`` is what the data set has no class for; ``border_error`` if `border_width` is given. All from
+        one confusion matrix summed over the images: none is a mean over images. ``n_images`` over ``outcome``
+        (``evaluated``, ``pending``, ``failed``, ``not_in_every_run``, ``without_target``, ``unreadable_target``) adds
+        up to the number of images asked for.
+
+        With `per_image`, over ``image`` (rows of the catalog, with ``uri``): ``image_aAcc``, ``image_mIoU``,
+        ``image_border_error``, ``image_pixels`` (counted), and ``intersection`` and ``union`` (pixels) by class.
+
+        For several runs all of them over ``run`` first, but for ``support``, ``image_pixels`` and what says of which
+        images they are. The attributes say what was compared with what.
+
+    Raises
+    ------
+    EvaluationError
+        No image is done or has a target, masks are missing, their sizes differ from the images', the classes do not
+        correspond, or a mask holds values that stand for nothing.
+    SourceError
+        A mask cannot be read, unless it may be skipped.
+    CatalogError
+        There is no such run.
+
+    Examples
+    --------
+    >>> result = evaluate(cat, None, "gtFine/val", dataset="cityscapes-35")  # doctest: +SKIP
+    >>> float(result.mIoU), result.iou.sel(class_name="road")  # doctest: +SKIP
+    """
+    _check_arguments(on_missing, threads)
+    descriptor = load_dataset(dataset) if isinstance(dataset, str) else dataset
+    selection = select(cat, run_id, images)
+    runs = selection.runs
+    finder = find_targets(
+        targets, [selection.uri(position) for position in range(len(selection.rows))], selection.covariates, descriptor
+    )
+    matches = _match_runs(runs, descriptor, classes)
+    measurer = Measurer(
+        catalog=cat,
+        runs=[RunToMeasure(run.run_id, match.of_prediction) for run, match in zip(runs, matches, strict=True)],
+        finder=finder,
+        decoder=_decoder(matches[0], descriptor, ignore_index),
+        n_classes=len(matches[0].class_names),
+        border_width=border_width,
+        limits=limits,
+    )
+    totals = Totals(measurer.empty(), per_image=per_image)
+    for position, measured in in_order(
+        lambda position: measurer.measure(position, int(selection.rows[position]), selection.uri(position)),
+        _positions_to_measure(selection, finder, on_missing, totals),
+        threads,
+    ):
+        _enter(totals, selection, position, measured, on_missing)
+    if not totals.rows:
+        raise EvaluationError(_nothing_found(selection, finder))
+    if not totals.counts.confusions[0].n_pixels:
+        message = f"not one pixel of {len(totals.rows)} masks is counted: is {_encoding_in_words(descriptor)} right?"
+        warnings.warn(message, stacklevel=2)
+    return evaluation_dataset(
+        [
+            EvaluatedRun(run.run_id, run.model, match.description, selection.left_out(run))
+            for run, match in zip(runs, matches, strict=True)
+        ],
+        totals,
+        selection.uris,
+        matches[0].class_names,
+        attributes={
+            "dataset": "" if descriptor is None else descriptor.name,
+            "targets": finder.place,
+            **({} if border_width is None else {"border_width": border_width}),
+        },
+        several=not (run_id is None or isinstance(run_id, str)),
+    )
+
+
+def _check_arguments(on_missing: object, threads: object) -> None:
+    if on_missing not in get_args(OnMissing):
+        raise ValueError(f"on_missing must be one of {', '.join(map(repr, get_args(OnMissing)))}, not {on_missing!r}")
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ValueError(f"threads must be a whole number of at least 1, not {threads!r}")
+
+
+def _match_runs(
+    runs: Sequence[SelectedRun], dataset: DatasetDescriptor | None, classes: ClassMapping | None
+) -> list[Correspondence]:
+    """What the classes of each run become: the same classes for all."""
+    matches = [match_classes(run.class_names, dataset, _classes_of(run, runs, classes)) for run in runs]
+    for run, match in zip(runs, matches, strict=True):
+        if (match.class_names, match.of_target) != (matches[0].class_names, matches[0].of_target):
+            raise EvaluationError(
+                f"runs {runs[0].run_id} and {run.run_id} are not measured in the same classes "
+                f"({len(matches[0].class_names)} and {len(match.class_names)}); pass dataset= and classes= so that "
+                "they are, or evaluate them one by one"
+            )
+    return matches
+
+
+def _classes_of(run: SelectedRun, runs: Sequence[SelectedRun], classes: ClassMapping | None) -> ClassMapping | None:
+    """What is given for a run: without the names that are classes of other runs only."""
+    if not isinstance(classes, Mapping):
+        return classes
+    of_others = {name for other in runs for name in other.class_names} - set(run.class_names)
+    return {name: target for name, target in classes.items() if name not in of_others}
+
+
+def _decoder(match: Correspondence, dataset: DatasetDescriptor | None, ignore_index: int | None) -> MaskDecoder:
+    if dataset is None:
+        encoding = MaskEncoding.plain(len(match.class_names), ignore_index)
+    else:
+        encoding = MaskEncoding.of_dataset(dataset, ignore_index)
+    return MaskDecoder(encoding, match.of_target, len(match.class_names))
+
+
+def _encoding_in_words(dataset: DatasetDescriptor | None) -> str:
+    return "ignore_index" if dataset is None else f"dataset={dataset.name!r}"
+
+
+def _positions_to_measure(
+    selection: Selection, finder: TargetFinder, on_missing: OnMissing, totals: Totals
+) -> list[int]:
+    """The images that are done and have a target: found out at once, where it can be, not after hours of work."""
+    done: list[int] = selection.done.nonzero()[0].tolist()
+    if not done:
+        raise EvaluationError(_nothing_done(selection))
+    if not finder.in_advance:
+        return done
+    missing = [position for position in done if not _exists(finder.find(position, selection.uri(position)))]
+    if len(missing) == len(done):
+        raise EvaluationError(_nothing_found(selection, finder))
+    if missing and on_missing == "error":
+        raise EvaluationError(
+            f"targets: {len(missing)} of {len(done)} images have no mask, such as {selection.uri(missing[0])} (looked "
+            f"for: {finder.place}); add the masks, or pass on_missing='skip' to leave these images out"
+        )
+    totals.n_without_target = len(missing)
+    return sorted(set(done) - set(missing))
+
+
+def _exists(target: object) -> bool:
+    if not isinstance(target, str):
+        return target is not None
+    path = local_path(target)
+    return path is None or os.path.exists(path)  # noqa: PTH110 - pathlib raises where os.path answers no
+
+
+def _enter(
+    totals: Totals,
+    selection: Selection,
+    position: int,
+    measured: ImageMeasure | SourceError | None,
+    on_missing: OnMissing,
+) -> None:
+    """Add up one image, or count why it is left out."""
+    if isinstance(measured, ImageMeasure):
+        totals.add(int(selection.rows[position]), measured)
+    elif on_missing == "error":
+        if measured is not None:
+            raise measured
+        raise EvaluationError(f"targets: {selection.uri(position)} has no mask; pass on_missing='skip' to leave it out")
+    elif measured is None or measured.code == "missing":
+        totals.n_without_target += 1
+    else:
+        totals.n_unreadable_target += 1
+
+
+def _nothing_done(selection: Selection) -> str:
+    states = []
+    for run in selection.runs:
+        counts = selection.left_out(run)
+        states.append(
+            f"run {run.run_id}: {counts['pending']} pending, {counts['failed']} failed, "
+            f"{counts['not_in_every_run']} done"
+        )
+    where = " in every run" if len(selection.runs) > 1 else ""
+    return f"no image is done{where} ({'; '.join(states)}); segment them first"
+
+
+def _nothing_found(selection: Selection, finder: TargetFinder) -> str:
+    done = selection.done.nonzero()[0]
+    return (
+        f"targets: none of the {len(done)} images that are done has a mask that can be read, such as "
+        f"{selection.uri(int(done[0]))} (looked for: {finder.place}); give a glob pattern such as 'masks/*_mask.png', "
+        "or a mapping from URI to mask"
+    )

@@ -1,0 +1,161 @@
+"""Counts that were added up, as the dataset that people look at."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.evaluation.measuring import ImageMeasure
+from toolkit.evaluation.metrics import score
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# Variables that say something of the targets alone, and are the same for all runs.
+_OF_TARGETS = ("support", "image_pixels")
+
+
+@dataclass(frozen=True)
+class EvaluatedRun:
+    """A run, as the result speaks of it."""
+
+    run_id: str
+    """Its id."""
+    model: str
+    """Name of its model."""
+    correspondence: str
+    """How its classes and those of the masks were brought together."""
+    left_out: Mapping[str, int]
+    """Images that were not measured, whatever their targets, by why."""
+
+
+@dataclass(eq=False)
+class Totals:
+    """What was counted so far."""
+
+    counts: ImageMeasure
+    """Sums over images."""
+    n_without_target: int = 0
+    """Images that are done but have no mask."""
+    n_unreadable_target: int = 0
+    """Images whose mask cannot be read."""
+    per_image: bool = True
+    """Whether values per image are kept."""
+    rows: list[int] = field(default_factory=list)
+    """Rows of the images that were evaluated."""
+    intersection: list[npt.NDArray[np.uint32]] = field(default_factory=list)
+    """Per image, pixels ``(n_runs, n_classes)``."""
+    union: list[npt.NDArray[np.uint32]] = field(default_factory=list)
+    """Per image, pixels ``(n_runs, n_classes)``."""
+    n_pixels: list[int] = field(default_factory=list)
+    """Per image, pixels that were counted."""
+    border_errors: list[list[float]] = field(default_factory=list)
+    """Per image, ``(n_runs,)``."""
+
+    def add(self, row: int, measured: ImageMeasure) -> None:
+        """Add one image."""
+        self.counts.merge(measured)
+        self.rows.append(row)
+        if not self.per_image:
+            return
+        matrices = np.stack([confusion.matrix.cpu().numpy() for confusion in measured.confusions])
+        correct = np.diagonal(matrices, axis1=1, axis2=2)
+        predicted = matrices.sum(axis=1)[:, : correct.shape[1]]
+        self.intersection.append(correct.astype(np.uint32))
+        self.union.append((matrices.sum(axis=2) + predicted - correct).astype(np.uint32))
+        self.n_pixels.append(int(matrices[0].sum()))
+        self.border_errors.append([border.value for border in measured.borders])
+
+
+def evaluation_dataset(
+    runs: Sequence[EvaluatedRun],
+    totals: Totals,
+    uris: Sequence[str],
+    class_names: Sequence[str],
+    *,
+    attributes: Mapping[str, Any],
+    several: bool,
+) -> "xr.Dataset":
+    """Everything as `toolkit.evaluate` returns it.
+
+    Parameters
+    ----------
+    runs : sequence of EvaluatedRun
+        In order.
+    totals : Totals
+        What was counted.
+    uris : sequence of str
+        URI of each row of the catalog.
+    class_names : sequence of str
+        The classes that were evaluated.
+    attributes : mapping
+        What else the result says of itself.
+    several : bool
+        Whether there is a dimension ``run``.
+
+    Returns
+    -------
+    xarray.Dataset
+        See `toolkit.evaluate`.
+    """
+    import pandas as pd
+    import xarray as xr
+
+    datasets = []
+    for index, run in enumerate(runs):
+        dataset = score(totals.counts.confusions[index]).to_xarray(class_names)
+        if totals.counts.borders:
+            dataset["border_error"] = totals.counts.borders[index].value
+        dataset["n_images"] = _outcome_counts(run.left_out, totals)
+        if totals.per_image:
+            dataset = dataset.assign(_per_image(index, totals))
+        datasets.append(dataset)
+    same = {name: datasets[0][name] for name in _OF_TARGETS if name in datasets[0]}
+    if several:
+        parts = [dataset.drop_vars(same) for dataset in datasets]
+        run_ids = pd.Index([run.run_id for run in runs], name="run", dtype=object)
+        result = xr.concat(parts, dim=run_ids, join="exact").assign(same)
+        for name in ("model", "correspondence"):
+            result = result.assign_coords({name: ("run", np.array([getattr(run, name) for run in runs], dtype=object))})
+    else:
+        result = datasets[0]
+        result.attrs.update(run_id=runs[0].run_id, model=runs[0].model, correspondence=runs[0].correspondence)
+    if totals.per_image:
+        rows = np.array(totals.rows)
+        result = result.assign_coords(image=rows, uri=("image", np.array([uris[row] for row in rows], dtype=object)))
+    result.attrs.update(attributes)
+    return result
+
+
+def _outcome_counts(left_out: Mapping[str, int], totals: Totals) -> "xr.DataArray":
+    import xarray as xr
+
+    counts = {
+        "evaluated": len(totals.rows),
+        **left_out,
+        "without_target": totals.n_without_target,
+        "unreadable_target": totals.n_unreadable_target,
+    }
+    return xr.DataArray(list(counts.values()), coords={"outcome": np.array(list(counts), dtype=object)}, dims="outcome")
+
+
+def _per_image(index: int, totals: Totals) -> dict[str, Any]:
+    """Variables over ``image`` of one run."""
+    intersection = np.stack([counts[index] for counts in totals.intersection])
+    union = np.stack([counts[index] for counts in totals.union])
+    n_pixels = np.array(totals.n_pixels)
+    scored = union > 0
+    with np.errstate(invalid="ignore"):  # 0 / 0 is NaN, and means: nothing was counted
+        iou = np.where(scored, intersection / np.maximum(union, 1), 0.0)
+        values: dict[str, Any] = {
+            "image_aAcc": ("image", intersection.sum(axis=1) / n_pixels),
+            "image_mIoU": ("image", iou.sum(axis=1) / scored.sum(axis=1)),
+            "image_pixels": ("image", n_pixels),
+            "intersection": (("image", "class_name"), intersection),
+            "union": (("image", "class_name"), union),
+        }
+    if totals.counts.borders:
+        values["image_border_error"] = ("image", np.array([errors[index] for errors in totals.border_errors]))
+    return values

@@ -1,0 +1,122 @@
+"""Which images of which runs are measured, and why others are not."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.evaluation.errors import EvaluationError
+from toolkit.sources import normalize_uri
+
+if TYPE_CHECKING:
+    from toolkit.catalog import Catalog
+
+Images = Iterable[int | str | os.PathLike[str]] | npt.NDArray[Any]
+"""Rows, URIs, or one truth value per image of the catalog."""
+
+
+@dataclass(frozen=True, eq=False)
+class SelectedRun:
+    """What is known of a run before its label maps are read."""
+
+    run_id: str
+    """Its id."""
+    model: str
+    """Name of its model."""
+    class_names: tuple[str, ...]
+    """Classes of its label maps, by index."""
+    status: npt.NDArray[Any]
+    """``"pending"``, ``"done"`` or ``"failed"`` per image of the catalog, and perhaps of images added since."""
+
+
+@dataclass(frozen=True, eq=False)
+class Selection:
+    """What is to be measured."""
+
+    runs: tuple[SelectedRun, ...]
+    """The runs, in the order asked for."""
+    uris: tuple[str, ...]
+    """Of every image of the catalog."""
+    rows: npt.NDArray[np.int64]
+    """Rows of the images asked for, ``(n_asked_for,)``."""
+    covariates: Mapping[str, npt.NDArray[Any]]
+    """What else is known of the images asked for, ``(n_asked_for,)`` each."""
+
+    @property
+    def done(self) -> npt.NDArray[np.bool_]:
+        """Which of the images asked for are done in every run, ``(n_asked_for,)``."""
+        done: npt.NDArray[np.bool_] = np.all([run.status[self.rows] == "done" for run in self.runs], axis=0)
+        return done
+
+    def uri(self, position: int) -> str:
+        """URI of one of the images asked for."""
+        return self.uris[int(self.rows[position])]
+
+    def left_out(self, run: SelectedRun) -> dict[str, int]:
+        """How many of the images asked for are not measured, whatever their targets, and why."""
+        status = run.status[self.rows]
+        return {
+            "pending": int((status == "pending").sum()),
+            "failed": int((status == "failed").sum()),
+            "not_in_every_run": int(((status == "done") & ~self.done).sum()),
+        }
+
+
+def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | None) -> Selection:
+    """Find runs and images in a catalog; parameters as for `toolkit.evaluate`.
+
+    Raises
+    ------
+    EvaluationError
+        No run is named, or one twice, or an image that the catalog does not have.
+    CatalogError
+        There is no such run.
+    """
+    wanted = [run_id] if run_id is None or isinstance(run_id, str) else list(run_id)
+    if not wanted:
+        raise EvaluationError("run_id is an empty sequence; give the ids of one or more runs, or None")
+    if len(set(wanted)) < len(wanted):
+        raise EvaluationError(f"run_id: {', '.join(map(str, wanted))} names a run twice; name each once")
+    runs: list[SelectedRun] = []
+    uris: tuple[str, ...] = ()
+    covariates: dict[str, npt.NDArray[Any]] = {}
+    for one in wanted:
+        table = cat.to_xarray(one)
+        if not runs:  # images that another process adds from here on do not count
+            uris = tuple(table.uri.values.tolist())
+            covariates = {
+                str(name): column.values
+                for name, column in table.coords.items()
+                if column.dims == ("image",) and name not in ("image", "uri")
+            }
+        names = tuple(map(str, table.class_name.values))
+        runs.append(SelectedRun(str(table.attrs["run_id"]), str(table.attrs["model"]), names, table.status.values))
+    rows = _rows(images, uris)
+    return Selection(tuple(runs), uris, rows, {name: values[rows] for name, values in covariates.items()})
+
+
+def _rows(images: Any, uris: Sequence[str]) -> npt.NDArray[np.int64]:
+    if images is None:
+        return np.arange(len(uris))
+    if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
+        raise EvaluationError(f"images: {images!r} is no list; give rows, URIs, or one truth value per image")
+    elements = list(np.asarray(images).tolist() if hasattr(images, "dtype") else images)
+    if elements and all(isinstance(element, bool | np.bool_) for element in elements):
+        if len(elements) != len(uris):
+            raise EvaluationError(f"images: {len(elements)} truth values for {len(uris)} images of the catalog")
+        return np.flatnonzero(elements)
+    row_of = {uri: row for row, uri in enumerate(uris)}
+    rows = [
+        int(element) if isinstance(element, Integral) else row_of.get(normalize_uri(element), -1)
+        for element in elements
+    ]
+    for element, row in zip(elements, rows, strict=True):
+        if not 0 <= row < len(uris):
+            raise EvaluationError(f"images: the catalog has no image {element!r}; it has {len(uris)}, numbered from 0")
+    if len(set(rows)) < len(rows):
+        raise EvaluationError("images: some are named twice; name each once")
+    return np.array(rows, dtype=np.int64)
