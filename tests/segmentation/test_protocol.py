@@ -46,14 +46,14 @@ def test_a_scale_given_twice_is_refused(scales: tuple[float, ...]) -> None:
         Protocol(scales=scales)
 
 
-@pytest.mark.parametrize("name", ["crop_size", "stride"])
+@pytest.mark.parametrize("name", ["crop_size", "stride", "size_multiple"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_fewer_pixels_than_one_are_refused(name: str, value: int) -> None:
     with pytest.raises(ValueError, match=f"{name}={value} "):
         Protocol(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["crop_size", "stride"])
+@pytest.mark.parametrize("name", ["crop_size", "stride", "size_multiple"])
 @pytest.mark.parametrize("value", [473.0, 0.5, NAN, "473", True, (473, 473)])
 def test_pixels_that_are_no_whole_number_are_refused(name: str, value: Any) -> None:
     with pytest.raises(TypeError, match=rf"{name} .*{re.escape(repr(value))}"):
@@ -74,7 +74,22 @@ def test_a_stride_of_the_crop_is_allowed() -> None:
     assert Protocol(crop_size=100, stride=100).stride == 100
 
 
-@pytest.mark.parametrize("name", ["scale_base", "mode", "padding", "pad_value", "merge", "blend", "resize"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "scale_base",
+        "rounding",
+        "resize",
+        "fit",
+        "mode",
+        "padding",
+        "pad_value",
+        "flip_merge",
+        "merge",
+        "blend",
+        "upsample",
+    ],
+)
 @pytest.mark.parametrize("value", ["Nonsense", "", None, 1, True, ["slide"], {}])
 def test_an_unknown_choice_is_refused_and_the_known_are_named(name: str, value: Any) -> None:
     default = getattr(Protocol(), name)
@@ -82,7 +97,7 @@ def test_an_unknown_choice_is_refused_and_the_known_are_named(name: str, value: 
         Protocol(**{name: value})
 
 
-@pytest.mark.parametrize("scale_base", ["long", "short"])
+@pytest.mark.parametrize("scale_base", ["long", "short", "square"])
 def test_a_scale_base_needs_a_base_size(scale_base: Any) -> None:
     with pytest.raises(TypeError, match=r"base_size .*None"):
         Protocol(scale_base=scale_base)
@@ -101,42 +116,132 @@ def test_a_base_size_without_a_scale_base_is_refused() -> None:
         Protocol(base_size=512)
 
 
-@pytest.mark.parametrize("flip", ["yes", 1, 0, None])
-def test_a_flip_that_is_neither_true_nor_false_is_refused(flip: Any) -> None:
-    with pytest.raises(TypeError, match=rf"flip .*{re.escape(repr(flip))}"):
-        Protocol(flip=flip)
+@pytest.mark.parametrize("name", ["flip", "limit_scales"])
+@pytest.mark.parametrize("value", ["yes", 1, 0, None])
+def test_a_switch_that_is_neither_true_nor_false_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=rf"{name} .*{re.escape(repr(value))}"):
+        Protocol(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["output_align_corners", "restore_align_corners"])
+@pytest.mark.parametrize("value", ["yes", 1, 0])
+def test_aligned_corners_are_true_false_or_as_trained(name: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=rf"{name} must be True, False or None, not {re.escape(repr(value))}"):
+        Protocol(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("crop_size", "overlap", "stride"),
+    [(512, 0.25, 384), (96, 0.5, 48), (97, 0.5, 48), (473, 0, 473), (10, 0.99, 1), (3, 0.999, 1)],
+)
+def test_an_overlap_is_another_way_to_give_the_stride(crop_size: int, overlap: float, stride: int) -> None:
+    assert Protocol(crop_size=crop_size, overlap=overlap) == Protocol(crop_size=crop_size, stride=stride)
+
+
+@pytest.mark.parametrize("overlap", [1, 1.0, -0.1, NAN, INFINITY])
+def test_an_overlap_out_of_range_is_refused(overlap: float) -> None:
+    with pytest.raises(ValueError, match=rf"overlap={overlap} must lie in \[0, 1\)"):
+        Protocol(overlap=overlap)
+
+
+@pytest.mark.parametrize("overlap", ["0.5", True, (0.5, 0.5)])
+def test_an_overlap_that_is_no_number_is_refused(overlap: Any) -> None:
+    with pytest.raises(TypeError, match=rf"overlap must be a number, not {re.escape(repr(overlap))}"):
+        Protocol(overlap=overlap)
+
+
+def test_a_stride_and_an_overlap_are_not_both_given() -> None:
+    with pytest.raises(ValueError, match=r"stride=316 and overlap=0.5 .*give one"):
+        Protocol(stride=316, overlap=0.5)
+
+
+@pytest.mark.parametrize(
+    ("slices", "error"),
+    [
+        ("23", TypeError),
+        (4, TypeError),
+        ((2.0, 2), TypeError),
+        ((True, 2), TypeError),
+        ((2,), ValueError),
+        ((2, 2, 2), ValueError),
+        ((0, 2), ValueError),
+        ((2, 65), ValueError),
+    ],
+)
+def test_slices_that_are_no_grid_are_refused(slices: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"slices"):
+        Protocol(mode="slices", slices=slices)
+
+
+@pytest.mark.parametrize(("slice_overlap", "error"), [(0.91, ValueError), (-0.1, ValueError), ("half", TypeError)])
+def test_a_wrong_overlap_of_slices_is_refused(slice_overlap: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match="slice_overlap"):
+        Protocol(mode="slices", slice_overlap=slice_overlap)
+
+
+@pytest.mark.parametrize("scale_base", ["original", "long", "square"])
+def test_a_limit_of_the_long_side_belongs_to_the_short_side(scale_base: Any) -> None:
+    base_size = None if scale_base == "original" else 512
+    with pytest.raises(ValueError, match=rf"long_limit=1000 .*scale_base='{scale_base}'.*'short'"):
+        Protocol(scale_base=scale_base, base_size=base_size, long_limit=1000)
+
+
+@pytest.mark.parametrize(("long_limit", "error"), [(0, ValueError), (1000.0, TypeError), (True, TypeError)])
+def test_a_wrong_limit_of_the_long_side_is_refused(long_limit: Any, error: type[Exception]) -> None:
+    with pytest.raises(error, match=r"long_limit"):
+        Protocol(scale_base="short", base_size=600, long_limit=long_limit)
+
+
+@pytest.mark.parametrize("changed", [{"mode": "slide"}, {"merge": "probabilities"}, {"fit": "pad"}])
+def test_logits_go_straight_to_the_image_only_where_one_tile_is_the_whole_image(changed: dict[str, Any]) -> None:
+    fitting: dict[str, Any] = {"upsample": "image", "mode": "whole", "merge": "logits", "fit": "stretch"}
+    assert Protocol(**fitting).upsample == "image"
+    with pytest.raises(ValueError, match=f"upsample='image' needs .*{next(iter(changed.values()))!r}"):
+        Protocol(**fitting | changed)
 
 
 def test_an_unknown_argument_is_refused() -> None:
-    with pytest.raises(TypeError, match="overlap"):
-        Protocol(overlap=0.5)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="overlaps"):
+        Protocol(overlaps=0.5)  # type: ignore[call-arg]
+
+
+_UNRELATED: dict[str, st.SearchStrategy[Any]] = {
+    "scales": st.lists(
+        st.floats(0, 16, exclude_min=True) | st.integers(1, 16), min_size=1, max_size=7, unique_by=float
+    ).map(tuple),
+    "rounding": st.sampled_from(["half_even", "half_up", "floor"]),
+    "resize": st.sampled_from(["bilinear", "bilinear_uint8", "pil"]),
+    "size_multiple": st.integers(1, 64),
+    "fit": st.sampled_from(["pad", "stretch", "resize_again"]),
+    "mode": st.sampled_from(["slide", "whole", "slices"]),
+    "slices": st.tuples(st.integers(1, 64), st.integers(1, 64)),
+    "slice_overlap": st.floats(0, 0.9),
+    "padding": st.sampled_from(["bottom_right", "center", "none"]),
+    "pad_value": st.sampled_from(["mean", "zero"]),
+    "flip": st.booleans(),
+    "flip_merge": st.sampled_from(["tile", "image"]),
+    "merge": st.sampled_from(["probabilities", "logits"]),
+    "blend": st.sampled_from(["constant", "gaussian"]),
+    "output_align_corners": st.sampled_from([None, True, False]),
+    "restore_align_corners": st.sampled_from([None, True, False]),
+}
 
 
 @st.composite
 def protocols(draw: st.DrawFn) -> Protocol:
     """Any protocol."""
-    crop_size = draw(st.integers(1, 2000))
-    scale_base = draw(st.sampled_from(["original", "long", "short"]))
-    return Protocol(
-        scales=tuple(
-            draw(
-                st.lists(
-                    st.floats(0, 16, exclude_min=True) | st.integers(1, 16), min_size=1, max_size=7, unique_by=float
-                )
-            )
-        ),
-        scale_base=scale_base,  # type: ignore[arg-type]
-        base_size=None if scale_base == "original" else draw(st.integers(1, 4096)),
-        mode=draw(st.sampled_from(["slide", "whole"])),
-        crop_size=crop_size,
-        stride=draw(st.none() | st.integers(1, crop_size)),
-        padding=draw(st.sampled_from(["bottom_right", "center", "none"])),
-        pad_value=draw(st.sampled_from(["mean", "zero"])),
-        flip=draw(st.booleans()),
-        merge=draw(st.sampled_from(["probabilities", "logits"])),
-        blend=draw(st.sampled_from(["constant", "gaussian"])),
-        resize=draw(st.sampled_from(["bilinear", "pil"])),
-    )
+    chosen = {name: draw(values) for name, values in _UNRELATED.items()}
+    chosen["crop_size"] = draw(st.integers(1, 2000))
+    chosen["stride"] = draw(st.none() | st.integers(1, chosen["crop_size"]))
+    chosen["scale_base"] = draw(st.sampled_from(["original", "long", "short", "square"]))
+    if chosen["scale_base"] != "original":
+        chosen["base_size"] = draw(st.integers(1, 4096))
+    if chosen["scale_base"] == "short":
+        chosen["long_limit"] = draw(st.none() | st.integers(1, 4096))
+        chosen["limit_scales"] = draw(st.booleans())
+    if chosen["mode"] == "whole" and chosen["merge"] == "logits" and chosen["fit"] != "pad":
+        chosen["upsample"] = draw(st.sampled_from(["tile", "image"]))
+    return Protocol(**chosen)
 
 
 often = settings(deadline=None, max_examples=100, derandomize=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from toolkit.models import Model
 from toolkit.paths import data_catalog
-from toolkit.segmentation import Protocol, check_compatible, label_dtype, segment_image
+from toolkit.segmentation import Protocol, mean_probabilities, segment_image
 from toolkit.sources import SourceError
 
 PROTOCOL = Protocol(crop_size=40, stride=30)
@@ -48,7 +49,7 @@ def test_the_composition_is_the_share_of_each_label(small_model: Model, size: tu
     np.testing.assert_allclose(result.composition, np.bincount(result.labels.ravel(), minlength=5) / result.labels.size)
 
 
-@pytest.mark.parametrize(("n_classes", "dtype"), [(1, np.uint8), (5, np.uint8), (300, np.uint16)])
+@pytest.mark.parametrize(("n_classes", "dtype"), [(1, np.uint8), (256, np.uint8), (257, np.uint16)])
 def test_labels_have_the_smallest_type_that_holds_them(
     random_model: Callable[..., Model], pixels: np.ndarray, n_classes: int, dtype: type[np.unsignedinteger]
 ) -> None:
@@ -66,21 +67,53 @@ def test_labels_above_255_survive(random_model: Callable[..., Model], pixels: np
     assert (segment_image(pixels, model, PROTOCOL).labels == 299).all()
 
 
-@pytest.mark.parametrize(("n_classes", "dtype"), [(1, np.uint8), (256, np.uint8), (257, np.uint16)])
-def test_the_label_type_changes_above_256_classes(n_classes: int, dtype: type[np.unsignedinteger]) -> None:
-    assert label_dtype(n_classes) == dtype
+def test_the_confidence_is_the_mean_greatest_probability(small_model: Model, pixels: np.ndarray) -> None:
+    protocol = Protocol(scales=(0.5, 1.0), crop_size=40, flip=True, flip_merge="image")
+    expected = mean_probabilities(pixels, small_model, protocol).amax(0).mean().item()
+    assert segment_image(pixels, small_model, protocol).confidence == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_model_at_a_loss_has_the_least_confidence(random_model: Callable[..., Model], pixels: np.ndarray) -> None:
+    model = random_model(4)
+    model.network.head.weight.zero_()
+    model.network.head.bias.zero_()
+    assert segment_image(pixels, model, PROTOCOL).confidence == pytest.approx(1 / 4)
+
+
+def test_the_soft_composition_is_the_mean_probability_of_each_class(small_model: Model, pixels: np.ndarray) -> None:
+    protocol = Protocol(scales=(0.5, 1.0), crop_size=40, flip=True, flip_merge="image")
+    soft = segment_image(pixels, small_model, protocol, soft_composition=True).soft_composition
+    assert soft is not None
+    assert soft.dtype == np.float64
+    assert soft.sum() == pytest.approx(1)
+    expected = mean_probabilities(pixels, small_model, protocol).mean(dim=(1, 2)).numpy()
+    np.testing.assert_allclose(soft, expected, rtol=0, atol=1e-6)
+
+
+def test_the_soft_composition_is_there_on_request_only(small_model: Model, pixels: np.ndarray) -> None:
+    assert segment_image(pixels, small_model, PROTOCOL).soft_composition is None
+
+
+def test_logits_that_are_not_finite_are_refused(random_model: Callable[..., Model], pixels: np.ndarray) -> None:
+    model = random_model()
+    model.network.head.bias[1] = float("nan")
+    with pytest.raises(ArithmeticError, match=r"random .*not finite.*weights and normalisation"):
+        segment_image(pixels, model, PROTOCOL)
+
+
+@pytest.mark.parametrize("memory", [0, 10**5])
+def test_an_image_that_needs_more_memory_than_there_is_is_refused(
+    small_model: Model, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, memory: int
+) -> None:
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=memory))
+    with pytest.raises(MemoryError, match=r"60 × 60 pixels take .* GiB, 0\.0 GiB are free; use smaller scales"):
+        segment_image(pixels, small_model, PROTOCOL)
 
 
 @pytest.mark.parametrize("batch_size", [1, 2, 7, 64])
 def test_the_batch_size_does_not_change_the_result(small_model: Model, pixels: np.ndarray, batch_size: int) -> None:
     result = segment_image(pixels, small_model, PROTOCOL, batch_size=batch_size)
     np.testing.assert_array_equal(result.labels, segment_image(pixels, small_model, PROTOCOL).labels)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_of_no_tiles_is_refused(small_model: Model, pixels: np.ndarray, batch_size: int) -> None:
-    with pytest.raises(ValueError, match=f"batch_size.*{batch_size}"):
-        segment_image(pixels, small_model, PROTOCOL, batch_size=batch_size)
 
 
 def test_the_default_protocol_is_used_without_one(small_model: Model, pixels: np.ndarray) -> None:
@@ -130,62 +163,3 @@ def test_a_missing_file_is_refused(small_model: Model, tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"nowhere\.jpg") as refusal:
         segment_image(tmp_path / "nowhere.jpg", small_model)
     assert refusal.value.code == "missing"
-
-
-@pytest.mark.parametrize(
-    ("kind", "crop_size", "nearest"),
-    [
-        ((32, 0), 473, "448 or 480"),
-        ((8, 1), 480, "473 or 481"),
-        ((8, 1), 474, "473 or 481"),
-        ((8, 0), 473, "472 or 480"),
-    ],
-)
-def test_a_crop_that_the_network_does_not_take_is_refused_with_those_it_takes(
-    random_model: Callable[..., Model], kind: tuple[int, int], crop_size: int, nearest: str
-) -> None:
-    with pytest.raises(ValueError, match=rf"crop_size={crop_size} .*random .*{kind[0]}k \+ {kind[1]}.*{nearest}"):
-        check_compatible(random_model(5, *kind), Protocol(crop_size=crop_size))
-
-
-def test_a_crop_of_no_pixels_is_not_proposed(random_model: Callable[..., Model]) -> None:
-    with pytest.raises(ValueError, match=r"crop_size=5 .*\b32\b") as refusal:
-        check_compatible(random_model(5, 32), Protocol(crop_size=5))
-    assert " 0 and" not in str(refusal.value)
-
-
-@pytest.mark.parametrize(("kind", "crop_size"), [((1, 0), 473), ((8, 1), 473), ((32, 0), 480), ((8, 0), 480)])
-def test_a_crop_that_the_network_takes_is_compatible(
-    random_model: Callable[..., Model], pixels: np.ndarray, kind: tuple[int, int], crop_size: int
-) -> None:
-    model, protocol = random_model(5, *kind), Protocol(crop_size=crop_size)
-    check_compatible(model, protocol)
-    assert segment_image(pixels, model, protocol).labels.shape == (60, 60)
-
-
-@pytest.mark.parametrize("kind", [(32, 0), (8, 1)])
-def test_tiles_of_any_size_are_refused_where_the_network_takes_only_some(
-    random_model: Callable[..., Model], kind: tuple[int, int]
-) -> None:
-    crop_size = 96 + kind[1]
-    with pytest.raises(ValueError, match=r"padding='none' .*random .*'bottom_right' or 'center'"):
-        check_compatible(random_model(5, *kind), Protocol(crop_size=crop_size, padding="none"))
-
-
-def test_tiles_of_any_size_are_compatible_with_a_network_that_takes_all(small_model: Model) -> None:
-    check_compatible(small_model, Protocol(padding="none"))
-
-
-@pytest.mark.parametrize("padding", ["bottom_right", "center", "none"])
-@pytest.mark.parametrize("kind", [(32, 0), (8, 1)])
-def test_a_whole_image_is_always_compatible(
-    random_model: Callable[..., Model], pixels: np.ndarray, kind: tuple[int, int], padding: Any
-) -> None:
-    protocol = Protocol(mode="whole", padding=padding)
-    check_compatible(random_model(5, *kind), protocol)
-    assert segment_image(pixels, random_model(5, *kind), protocol).labels.shape == (60, 60)
-
-
-def test_an_incompatible_protocol_is_refused_before_the_image_is_read(random_model: Callable[..., Model]) -> None:
-    with pytest.raises(ValueError, match="crop_size=473"):
-        segment_image("nowhere.jpg", random_model(5, 32), Protocol(crop_size=473))

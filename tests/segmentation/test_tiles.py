@@ -1,6 +1,6 @@
-"""Where tiles lie: the counts of the published procedures, and what holds for every image and protocol."""
+"""Where tiles lie: what holds for every image and protocol."""
 
-from collections import Counter
+import dataclasses
 from itertools import pairwise
 from typing import Any
 
@@ -9,35 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.models import Model, Normalization
+from toolkit.models.definitions import InputRules
 from toolkit.segmentation import Level, Protocol, Tile, levels, plan
-
-SIX_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
-
-
-@pytest.mark.parametrize(
-    ("size", "protocol", "counts"),
-    [
-        ((640, 640), Protocol(scales=(0.5, 0.75, 1.0, 1.25), crop_size=473), [1, 4, 4, 9]),
-        (
-            (640, 640),
-            Protocol(scales=SIX_SCALES, scale_base="long", base_size=512, crop_size=473),
-            [1, 1, 4, 4, 4, 9],
-        ),
-        ((1024, 2048), Protocol(scale_base="long", base_size=2048, crop_size=713), [8]),
-    ],
-    ids=["keras", "semseg", "semseg on Cityscapes"],
-)
-def test_tiles_per_scale_are_those_of_the_published_procedures(
-    size: tuple[int, int], protocol: Protocol, counts: list[int]
-) -> None:
-    per_scale = Counter(tile.scale for tile in plan(*size, protocol))
-    assert [per_scale[scale] for scale in protocol.scales] == counts
-
-
-def test_semseg_sees_a_cityscapes_image_in_81_tiles_of_six_scales() -> None:
-    protocol = Protocol(scales=SIX_SCALES, scale_base="long", base_size=2048, crop_size=713, padding="center")
-    assert len(plan(1024, 2048, protocol)) == 81
 
 
 @pytest.mark.parametrize(("crop_size", "stride"), [(473, 316), (713, 476), (1, 1), (2, 2), (3, 2)])
@@ -67,7 +40,12 @@ def test_an_image_smaller_than_the_crop_is_padded_where_the_protocol_says(
 
 @pytest.mark.parametrize(
     ("scale_base", "base_size", "expected"),
-    [("original", None, (75, 150)), ("long", 512, (384, 768)), ("short", 512, (768, 1536))],
+    [
+        ("original", None, (75, 150)),
+        ("long", 512, (384, 768)),
+        ("short", 512, (768, 1536)),
+        ("square", 512, (768, 768)),
+    ],
 )
 def test_a_scale_multiplies_its_base(scale_base: Any, base_size: int | None, expected: tuple[int, int]) -> None:
     (level,) = levels(50, 100, Protocol(scales=(1.5,), scale_base=scale_base, base_size=base_size))
@@ -210,12 +188,74 @@ def test_a_whole_image_is_one_tile_of_the_nearest_size_that_the_network_takes(
     size: tuple[int, int], protocol: Protocol, kind: tuple[int, int]
 ) -> None:
     divisor, remainder = kind
-    model = Model(None, ("a",), Normalization((0, 0, 0), (1, 1, 1)), size_divisor=divisor, size_remainder=remainder)  # type: ignore[arg-type]
+    rules = InputRules(divisor, remainder)
     for level in levels(*size, protocol, size_divisor=divisor, size_remainder=remainder):
         assert level.origins == ((0, 0),)
-        assert level.crop == level.canvas == (model.round_up(level.height), model.round_up(level.width))
+        assert level.crop == level.canvas == (rules.round_up(level.height), rules.round_up(level.width))
 
 
-def test_a_size_divisor_does_not_change_sliding_tiles() -> None:
+@often
+@given(
+    size=SIZES,
+    protocol=_protocols("slide"),
+    kind=st.sampled_from([(8, 0), (8, 1), (32, 0), (2, 1)]),
+)
+def test_a_crop_that_the_network_does_not_take_is_rounded_up(
+    size: tuple[int, int], protocol: Protocol, kind: tuple[int, int]
+) -> None:
+    divisor, remainder = kind
+    rules = InputRules(divisor, remainder)
+    for level in levels(*size, protocol, size_divisor=divisor, size_remainder=remainder):
+        (asked,) = levels(*size, dataclasses.replace(protocol, scales=(level.scale,)))
+        assert level.crop == tuple(rules.round_up(side) for side in asked.crop)
+        assert (level.height, level.width) == (asked.height, asked.width)
+
+
+def test_a_crop_that_the_network_takes_stays_as_it_is() -> None:
     protocol = Protocol(crop_size=64)
     assert plan(100, 130, protocol, size_divisor=32) == plan(100, 130, protocol)
+
+
+@pytest.mark.parametrize(
+    ("fit", "mode", "sizes"),
+    [
+        ("pad", "slide", [(75, 45)]),
+        ("stretch", "slide", [(76, 48)]),
+        ("stretch", "whole", [(80, 48)]),
+        ("resize_again", "whole", [(80, 48), (75, 45)]),
+    ],
+)
+def test_a_rescaled_image_is_brought_to_a_size_that_the_network_takes_in_the_way_of_fit(
+    fit: Any, mode: Any, sizes: list[tuple[int, int]]
+) -> None:
+    protocol = Protocol(scales=(0.75,), size_multiple=4, fit=fit, mode=mode)
+    (level,) = levels(100, 60, protocol, size_divisor=16)
+    assert (level.height, level.width) == sizes[0]
+    assert level.resized_first == (sizes[1] if len(sizes) > 1 else None)
+
+
+@pytest.mark.parametrize(("rounding", "sides"), [("half_even", (2, 4)), ("half_up", (3, 4)), ("floor", (2, 3))])
+def test_a_rescaled_side_becomes_whole_as_rounding_says(rounding: Any, sides: tuple[int, int]) -> None:
+    (level,) = levels(5, 7, Protocol(scales=(0.5,), rounding=rounding))  # 2.5 and 3.5 pixels
+    assert (level.height, level.width) == sides
+
+
+@pytest.mark.parametrize(
+    ("scale", "limit_scales", "expected"),
+    [
+        (1.0, True, (300, 400)),
+        (1.0, False, (300, 400)),
+        (2.0, True, (600, 800)),
+        (2.0, False, (375, 500)),
+        (0.5, True, (150, 200)),
+        (0.5, False, (150, 200)),
+    ],
+)
+def test_the_long_side_is_limited_with_or_without_the_scale(
+    scale: float, limit_scales: bool, expected: tuple[int, int]
+) -> None:
+    protocol = Protocol(
+        scales=(scale,), scale_base="short", base_size=300, long_limit=500, limit_scales=limit_scales, mode="whole"
+    )
+    (level,) = levels(600, 800, protocol)
+    assert (level.height, level.width) == expected

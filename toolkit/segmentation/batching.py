@@ -45,14 +45,13 @@ class BatchSize:
         self._untried = deque([] if given else [size for size in candidates for _ in range(_TRIALS)])
         self._seconds: dict[int, float] = {}
         self._best = given or candidates[0]
-        self._limit = given or candidates[-1]
         self._device = device
         self._clock = clock
 
     @property
     def current(self) -> int:
         """The size that the next batch should have."""
-        return min(self._untried[0] if self._untried else self._best, self._limit)
+        return self._untried[0] if self._untried else self._best
 
     def run(self, network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
         """Call the network; where memory does not suffice, on halves, and from then on with that size.
@@ -73,7 +72,6 @@ class BatchSize:
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
         half = (len(crops) + 1) // 2
-        self._limit = min(self._limit, half)
         self._best = min(self._best, half)
         self._untried.clear()
         return torch.cat([self.run(network, crops[:half]), self.run(network, crops[half:])])

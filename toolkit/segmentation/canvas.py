@@ -68,10 +68,10 @@ class Canvas:
         if self._source.shape[-2:] == size:
             return self._source[:, rows].to(torch.float32, copy=True)
         needed = source_rows(self._source.shape[-2], size[0], rows, align_corners=False)
-        slab = self._source[:, needed].to(_dtype(self._protocol))
+        slab = self._source[:, needed].double()  # float32 would not know where the pixels of a large image lie
         first_row, height = needed.start, self._source.shape[-2]
         image = resize_rows(slab, size, rows, align_corners=False, first_row=first_row, height=height)
-        return _whole_values(image).float() if self._protocol.resize == "bilinear_uint8" else image
+        return (_whole_values(image) if self._protocol.resize == "bilinear_uint8" else image).float()
 
 
 def _prepared(pixels: Tensor, level: Level, protocol: Protocol) -> Tensor:
@@ -90,13 +90,8 @@ def _resized(pixels: Tensor, size: tuple[int, int], protocol: Protocol) -> Tenso
         picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
         resized = np.array(picture.resize(size[::-1], Image.Resampling.BILINEAR))
         return torch.from_numpy(resized).permute(2, 0, 1).to(pixels.device)
-    whole = pixels[None].to(_dtype(protocol))
-    image = F.interpolate(whole, size=size, mode="bilinear", align_corners=False)[0]
-    return _whole_values(image).to(torch.uint8) if protocol.resize == "bilinear_uint8" else image
-
-
-def _dtype(protocol: Protocol) -> torch.dtype:
-    return torch.float64 if protocol.resize == "bilinear_uint8" else torch.float32
+    image = F.interpolate(pixels[None].double(), size=size, mode="bilinear", align_corners=False)[0]
+    return _whole_values(image).to(torch.uint8) if protocol.resize == "bilinear_uint8" else image.float()
 
 
 def _whole_values(image: Tensor) -> Tensor:

@@ -65,7 +65,8 @@ class Protocol:
     limit_scales: bool = True
     """Whether a scale multiplies ``long_limit`` too (mmsegmentation), or it holds for all scales (csail)."""
     rounding: Rounding = "half_even"
-    """How a rescaled side becomes whole pixels."""
+    """How a rescaled side becomes whole pixels; before that, ``base_size`` times the scale is rounded by
+    ``"half_even"`` and cut off by the others."""
     resize: Resize = "bilinear"
     """How the image is rescaled: in float32, half-pixel centres, no antialiasing (OpenCV on floats); the same, rounded
     to whole values (OpenCV on uint8); or by Pillow on uint8, which antialiases when it makes smaller."""

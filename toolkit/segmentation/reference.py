@@ -122,7 +122,7 @@ def _rescale(pixels: np.ndarray, scale: float, model: Model, protocol: Protocol)
         size = (height * scale, width * scale)
     else:
         assert protocol.base_size is not None
-        target = _whole(protocol.base_size * scale, protocol)
+        target = _target(protocol.base_size * scale, protocol)
         if protocol.scale_base == "square":
             size = (target, target)
         elif protocol.scale_base == "long":
@@ -131,7 +131,7 @@ def _rescale(pixels: np.ndarray, scale: float, model: Model, protocol: Protocol)
             factor = target / min(height, width)
             if protocol.long_limit is not None:
                 limit = protocol.long_limit * scale if protocol.limit_scales else protocol.long_limit
-                factor = min(factor, _whole(limit, protocol) / max(height, width))
+                factor = min(factor, _target(limit, protocol) / max(height, width))
             size = (factor * height, factor * width)
     new_height, new_width = _whole(size[0], protocol), _whole(size[1], protocol)
 
@@ -147,6 +147,10 @@ def _rescale(pixels: np.ndarray, scale: float, model: Model, protocol: Protocol)
     return _resize(image, new_height, new_width, protocol)
 
 
+def _target(side: float, protocol: Protocol) -> int:
+    return max(round(side) if protocol.rounding == "half_even" else int(side), 1)
+
+
 def _whole(side: float, protocol: Protocol) -> int:
     if protocol.rounding == "half_even":
         return max(round(side), 1)
@@ -160,10 +164,10 @@ def _resize(image: Tensor, height: int, width: int, protocol: Protocol) -> Tenso
         bands = image.permute(1, 2, 0).to(torch.uint8).numpy()
         resized = Image.fromarray(bands).resize((width, height), Image.Resampling.BILINEAR)
         return torch.from_numpy(np.array(resized)).permute(2, 0, 1).float()
+    exact = F.interpolate(image[None].double(), size=(height, width), mode="bilinear", align_corners=False)[0]
     if protocol.resize == "bilinear_uint8":
-        exact = F.interpolate(image[None].double(), size=(height, width), mode="bilinear", align_corners=False)[0]
-        return (exact + 0.5 + 1e-6).floor().float()  # halves up, also those that lack a rounding error
-    return F.interpolate(image[None], size=(height, width), mode="bilinear", align_corners=False)[0]
+        exact = (exact + 0.5 + 1e-6).floor()  # halves up, also those that lack a rounding error
+    return exact.float()
 
 
 def _slice_side(side: int, n_slices: int, protocol: Protocol) -> int:

@@ -130,7 +130,8 @@ class Segmenter:
         height, width = pixels.shape[:2]
         if self._output_stride is None:
             side = self._model.round_up(64)
-            logits = self._network(torch.zeros(1, 3, side, side))
+            # Not the network that may be compiled, which would be compiled once more for this size.
+            logits = PreparedNetwork(self._model, Execution())(torch.zeros(1, 3, side, side))
             self._output_stride = side / max(logits.shape[-2:])
         needed = bytes_needed(height, width, self._model, self._protocol, output_stride=self._output_stride)
         free = psutil.virtual_memory().available

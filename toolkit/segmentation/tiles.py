@@ -172,15 +172,20 @@ def _scaled_size(height: int, width: int, scale: float, protocol: Protocol) -> t
     if protocol.base_size is None:
         return _rounded(height * scale, protocol), _rounded(width * scale, protocol)
     # Rounding twice (the target, then the sides) is semseg's; the others have whole targets.
-    target = _rounded(protocol.base_size * scale, protocol)
+    target = _target(protocol.base_size * scale, protocol)
     if protocol.scale_base == "square":
         return target, target
     short, long = sorted((height, width))
     factor = target / (long if protocol.scale_base == "long" else short)
     if protocol.long_limit is not None:
         limit = protocol.long_limit * scale if protocol.limit_scales else protocol.long_limit
-        factor = min(factor, _rounded(limit, protocol) / long)
+        factor = min(factor, _target(limit, protocol) / long)
     return _rounded(height * factor, protocol), _rounded(width * factor, protocol)
+
+
+def _target(side: float, protocol: Protocol) -> int:
+    """A base side at a scale in whole pixels: semseg rounds it, all others cut it off."""
+    return max(1, round(side) if protocol.rounding == "half_even" else math.floor(side))
 
 
 def _rounded(side: float, protocol: Protocol) -> int:
