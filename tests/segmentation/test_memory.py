@@ -91,22 +91,35 @@ def many_classes(random_model: Callable[..., Model]) -> Model:
 
 @pytest.mark.parametrize("flip_merge", ["tile", "image"])
 def test_memory_does_not_grow_with_scales(many_classes: Model, noise: MakeImage, flip_merge: Any) -> None:
-    one, six = (
+    """From the second on: a single pass needs no sums."""
+    two, six = (
         peak_bytes(
             noise(160, 200), many_classes, Protocol(scales=scales, crop_size=97, flip=True, flip_merge=flip_merge)
         )
-        for scales in ((1.0,), SIX_SCALES)
+        for scales in ((1.0, 1.75), SIX_SCALES)
     )
-    assert six <= 1.1 * one
+    assert six <= 1.1 * two
+
+
+def test_a_single_pass_needs_no_sums(many_classes: Model, noise: MakeImage) -> None:
+    one, two = (
+        peak_bytes(noise(160, 200), many_classes, Protocol(scales=scales, crop_size=97))
+        for scales in ((1.0,), (0.9, 1.0))
+    )
+    assert one <= two - 4 * 160 * 200 * many_classes.n_classes / 2
 
 
 @pytest.mark.parametrize("flip_merge", ["tile", "image"])
 def test_memory_does_not_grow_with_a_flip(many_classes: Model, noise: MakeImage, flip_merge: Any) -> None:
     plain, flipped = (
-        peak_bytes(noise(160, 200), many_classes, Protocol(crop_size=97, flip=flip, flip_merge=flip_merge))
+        peak_bytes(
+            noise(160, 200),
+            many_classes,
+            Protocol(scales=(0.8, 1.0), crop_size=97, flip=flip, flip_merge=flip_merge),
+        )
         for flip in (False, True)
     )
-    assert flipped <= 1.1 * plain
+    assert flipped <= 1.15 * plain  # of a mirrored image there is a copy
 
 
 def test_memory_does_not_grow_with_tiles(many_classes: Model, noise: MakeImage) -> None:

@@ -14,8 +14,9 @@ from toolkit.segmentation.merging import PassOutputs
 from toolkit.segmentation.protocol import Protocol
 from toolkit.segmentation.tiles import Level, levels
 
-FinishBand = Callable[[slice, Tensor], None]
-"""Gets rows of the image, and the sum of their class probabilities over all passes ``(n_classes, n_rows, width)``."""
+FinishRows = Callable[[slice, Tensor], None]
+"""Gets rows of the image, and the sum of their class probabilities over all passes ``(n_classes, n_rows, width)``,
+which are only there during the call."""
 
 
 class ImageOnItsWay:
@@ -32,22 +33,22 @@ class ImageOnItsWay:
         Its classes, normalisation and the sides that its network takes.
     protocol : Protocol
         The numerics.
-    finish_band : callable
-        Gets each band's sums, from top to bottom.
+    finish_rows : callable
+        Gets all rows' sums, from top to bottom, some at a time.
     """
 
-    def __init__(self, pixels: Tensor, model: Model, protocol: Protocol, finish_band: FinishBand) -> None:
+    def __init__(self, pixels: Tensor, model: Model, protocol: Protocol, finish_rows: FinishRows) -> None:
         self._n_classes = model.n_classes
         self._device = pixels.device
         self._height, self._width = pixels.shape[-2:]
-        self._finish_band = finish_band
+        self._finish_rows = finish_rows
         divisor, remainder = model.size_divisor, model.size_remainder
         self._passes = [
             _Pass(level, mirrored, pixels, model, protocol)
             for level in levels(self._height, self._width, protocol, size_divisor=divisor, size_remainder=remainder)
             for mirrored in ((False, True) if protocol.flip and protocol.flip_merge == "image" else (False,))
         ]
-        self._total: Tensor | None = None
+        self._sums: Tensor | None = None
 
     @property
     def n_passes(self) -> int:
@@ -62,18 +63,27 @@ class ImageOnItsWay:
             for one in self._passes:
                 one.add_crops(rows, batches)
                 batches.then(functools.partial(self._merge, one, rows))
-            batches.then(functools.partial(self._finish, rows))
 
     def _merge(self, one: "_Pass", rows: slice) -> None:
-        if self._total is None:
-            self._total = torch.zeros(self._n_classes, rows.stop - rows.start, self._width, device=self._device)
-        one.outputs.add_probabilities(rows, self._total, self._height)
+        """Add a pass to the band's sums; the last one's strips are finished while they are in the cache."""
+        for strip, probabilities in one.outputs.strips(rows, (self._height, self._width)):
+            total = probabilities
+            if len(self._passes) > 1:
+                total = self._band(rows)[:, strip.start - rows.start : strip.stop - rows.start]
+                if one is self._passes[0]:
+                    total.copy_(probabilities)
+                else:
+                    total += probabilities
+            if one is self._passes[-1]:
+                self._finish_rows(strip, total)
         one.outputs.discard_above(rows.stop, self._height)
+        if one is self._passes[-1]:
+            self._sums = None
 
-    def _finish(self, rows: slice) -> None:
-        assert self._total is not None  # every image has at least one pass
-        total, self._total = self._total, None
-        self._finish_band(rows, total)
+    def _band(self, rows: slice) -> Tensor:
+        if self._sums is None:
+            self._sums = torch.empty(self._n_classes, rows.stop - rows.start, self._width, device=self._device)
+        return self._sums
 
 
 class _Pass:

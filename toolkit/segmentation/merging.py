@@ -1,5 +1,7 @@
 """The network's outputs for one pass over an image, put together into any rows of the image's size."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -66,24 +68,20 @@ class PassOutputs:
         source = source_rows(self.level.height, image_height, rows, align_corners=self._restore_aligned)
         return slice(source.start + self.level.top, source.stop + self.level.top)
 
-    def add_probabilities(self, rows: slice, total: Tensor, image_height: int) -> None:
-        """Add the pass's class probabilities for some rows of the image to ``total`` ``(n_classes, n_rows, width)``."""
-        n_classes, n_rows, width = total.shape
-        widest = max(width, self.level.canvas[1])
-        share = 1 / self._n_views if self._protocol.merge == "probabilities" else 1
-        strip = max(_STRIP_FLOATS.get(total.device.type, 2**27) // (n_classes * widest), _LEAST_STRIP_ROWS)
-        for start in range(0, n_rows, strip):
-            stop = min(start + strip, n_rows)
-            addend = self._addend(slice(rows.start + start, rows.start + stop), (image_height, width))
-            total[:, start:stop].add_(addend.flip(-1) if self._mirrored else addend, alpha=share)
+    def strips(self, rows: slice, size: tuple[int, int]) -> Iterator[tuple[slice, Tensor]]:
+        """The pass's class probabilities ``(n_classes, n_rows, width)`` of rows of the image, a strip at a time.
 
-    @property
-    def _n_views(self) -> int:
-        """How often each tile was seen."""
-        return len(next(iter(self._tiles.values())))
+        ``size`` is the image's (height, width); each strip comes with the rows that it covers, and is the caller's.
+        """
+        first = next(iter(self._tiles.values()))[0]
+        widest = max(size[1], self.level.canvas[1])
+        n_rows = max(_STRIP_FLOATS.get(first.device.type, 2**27) // (len(first) * widest), _LEAST_STRIP_ROWS)
+        for start in range(rows.start, rows.stop, n_rows):
+            strip = slice(start, min(start + n_rows, rows.stop))
+            probabilities = self._probabilities(strip, size)
+            yield strip, probabilities.flip(-1) if self._mirrored else probabilities
 
-    def _addend(self, rows: slice, size: tuple[int, int]) -> Tensor:
-        """Class probabilities of some rows of the image; if probabilities are merged, the sum over the views."""
+    def _probabilities(self, rows: slice, size: tuple[int, int]) -> Tensor:
         level = self.level
         if self._protocol.upsample == "image":
             (views,) = self._tiles.values()
@@ -99,13 +97,10 @@ class PassOutputs:
             first_row=needed.start - level.top,
             height=level.height,
         )
-        if self._protocol.merge == "logits":
-            return (restored / self._n_views if self._n_views > 1 else restored).softmax(0)
-        return restored
+        return restored.softmax(0) if self._protocol.merge == "logits" else restored
 
     def _merged(self, rows: slice) -> Tensor:
-        """The tiles over some canvas rows ``(n_classes, n_rows, canvas_width)``, in the merge space: the weighted mean
-        over tiles, the sum over a tile's views."""
+        """The mean of the tiles over some canvas rows ``(n_classes, n_rows, canvas_width)``, in the merge space."""
         crop_height, crop_width = self.level.crop
         total = weights = None
         for (top, left), views in self._tiles.items():
@@ -115,18 +110,18 @@ class PassOutputs:
             in_tile = slice(within.start - top, within.stop - top)
             tile = self._sum_of_views(views, in_tile)
             if len(self.level.origins) == 1:
-                return tile
+                return tile.div_(len(views)) if len(views) > 1 else tile
             if total is None or weights is None:
                 shape = (rows.stop - rows.start, self.level.canvas[1])
                 total, weights = tile.new_zeros(len(tile), *shape), tile.new_zeros(shape)
             place = (slice(within.start - rows.start, within.stop - rows.start), slice(left, left + crop_width))
             if self._protocol.blend == "constant":
                 total[:, *place] += tile
-                weights[place] += 1
+                weights[place] += len(views)
             else:
                 weight = self._tile_weight(tile.device)[in_tile]
                 total[:, *place].addcmul_(tile, weight)
-                weights[place] += weight
+                weights[place] += weight * len(views)
         assert total is not None
         assert weights is not None  # every canvas row lies in some tile
         return total.mul_(weights.reciprocal_())

@@ -98,7 +98,7 @@ def mean_probabilities(
     batches = Batches(network, execution.batch_size)
     image = torch.from_numpy(np.require(checked_pixels(pixels), requirements=["C", "W"])).to(network.device)
     bands: list[Tensor] = []
-    on_its_way = ImageOnItsWay(image.permute(2, 0, 1), model, protocol, lambda rows, total: bands.append(total))
+    on_its_way = ImageOnItsWay(image.permute(2, 0, 1), model, protocol, lambda rows, total: bands.append(total.clone()))
     on_its_way.send_through(batches)
     batches.finish()
     return torch.cat(bands, dim=1).div_(on_its_way.n_passes)

@@ -89,7 +89,7 @@ class Segmenter:
         """
         self._check_memory(pixels)
         summary = _Summary(pixels.shape[:2], self._model, self._soft, self._network.device)
-        image = ImageOnItsWay(_uploaded(pixels, self._network.device), self._model, self._protocol, summary.add_band)
+        image = ImageOnItsWay(_uploaded(pixels, self._network.device), self._model, self._protocol, summary.add_rows)
         summary.n_passes = image.n_passes
         self._under_way.append(summary)
         image.send_through(self._batches)
@@ -143,7 +143,7 @@ class Segmenter:
 
 
 class _Summary:
-    """The result of one image, as its bands come in."""
+    """The result of one image, as its rows come in."""
 
     def __init__(
         self,
@@ -165,18 +165,17 @@ class _Summary:
         self._mass = torch.zeros(model.n_classes, dtype=torch.float64, device=device)
         self._arrived = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
 
-    def add_band(self, rows: slice, total: Tensor) -> None:
+    def add_rows(self, rows: slice, total: Tensor) -> None:
         """Take in the sum of the class probabilities of some rows ``(n_classes, n_rows, width)``."""
-        greatest, labels = total.max(0)
+        greatest, labels = _greatest(total)
         self._confidence += greatest.sum(dtype=torch.float64)
-        # Not bincount: on a GPU it would wait for all that was asked for before.
-        self._counts.scatter_add_(0, labels.flatten(), torch.ones_like(labels).flatten())
+        self._counts += _counts(labels, len(self._counts))
         if self._soft:
             self._mass += total.sum(dim=(1, 2), dtype=torch.float64)
         self._labels[rows].copy_(labels.to(self._labels.dtype), non_blocking=True)
 
     def end(self) -> None:
-        """All bands are in."""
+        """All rows are in."""
         if self._arrived is not None:
             self._counts, self._confidence, self._mass = (
                 numbers.to("cpu", non_blocking=True) for numbers in (self._counts, self._confidence, self._mass)
@@ -201,6 +200,28 @@ class _Summary:
             soft_composition=self._mass.numpy() / (n_pixels * self.n_passes) if self._soft else None,
         )
         self.result.set_result(segmented)
+
+
+def _greatest(total: Tensor) -> tuple[Tensor, Tensor]:
+    """The greatest value of each pixel ``(n_rows, width)``, and the first class that has it, of ``(n_classes, …)``."""
+    if total.device.type != "cpu":
+        values, indices = total.max(0)
+        return values, indices
+    # On a CPU torch finds values many times quicker than it finds where they are.
+    greatest = total.amax(0)
+    labels = torch.zeros(greatest.shape, dtype=torch.uint8 if len(total) <= 256 else torch.int32)
+    for index in range(len(total) - 1, 0, -1):
+        labels.masked_fill_(total[index] == greatest, index)
+    return greatest, labels.masked_fill_(total[0] == greatest, 0)
+
+
+def _counts(labels: Tensor, n_classes: int) -> Tensor:
+    """How often each class occurs, int64 ``(n_classes,)``."""
+    if labels.device.type == "cpu":
+        return torch.bincount(labels.flatten(), minlength=n_classes)
+    # Not bincount: on a GPU it would wait for all that was asked for before.
+    zeros = torch.zeros(n_classes, dtype=torch.int64, device=labels.device)
+    return zeros.scatter_add_(0, labels.flatten(), torch.ones_like(labels).flatten())
 
 
 def _uploaded(pixels: np.ndarray, device: torch.device) -> Tensor:
