@@ -100,7 +100,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory, of the device or of the machine, did not suffice."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    return isinstance(error, RuntimeError) and "DefaultCPUAllocator" in str(error)
+    told = ("DefaultCPUAllocator", "STATUS_ALLOC_FAILED")  # of the CPU; of cuDNN and cuBLAS
+    return isinstance(error, RuntimeError) and any(word in str(error) for word in told)
 
 
 @dataclass

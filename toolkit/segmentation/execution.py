@@ -1,7 +1,7 @@
 """How the network is called: device, precision, compilation and batches; none of it a matter of the protocol."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -83,15 +83,12 @@ class PreparedNetwork:
         """Logits ``(n, n_classes, h, w)`` float32 of crops ``(n, 3, height, width)``, h and w at most theirs."""
         with _arithmetic(self._execution.precision, self.device):
             logits = self._call(crops)
-        if (
-            not isinstance(logits, Tensor)
-            or logits.ndim != 4
-            or logits.shape[:2] != (len(crops), self._model.n_classes)
-        ):
+        expected = (len(crops), self._model.n_classes)
+        if not isinstance(logits, Tensor) or logits.ndim != 4 or logits.shape[:2] != expected:
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
                 f"{self._model.name} gave {given} for {tuple(crops.shape)}; it must give logits "
-                f"({len(crops)}, {self._model.n_classes}, height, width)"
+                f"({expected[0]}, {expected[1]}, height, width)"
             )
         return logits.float()
 
@@ -110,18 +107,18 @@ def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
 def _arithmetic(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
     if precision in _AUTOCAST:
         return torch.autocast(device.type, _AUTOCAST[precision])
-    return _tensor_cores(precision == "tf32") if device.type == "cuda" else nullcontext()
+    return float32_arithmetic(device, tf32=precision == "tf32")
 
 
-class _tensor_cores(AbstractContextManager[None]):
-    """Matrix products and convolutions in TF32 or in full float32; torch's own default is TF32 for convolutions."""
-
-    def __init__(self, allowed: bool) -> None:
-        self._allowed = allowed
-
-    def __enter__(self) -> None:
-        self._before = (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = self._allowed
-
-    def __exit__(self, *error: object) -> None:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = self._before
+@contextmanager
+def float32_arithmetic(device: torch.device, *, tf32: bool = False) -> Iterator[None]:
+    """Matrix products and convolutions in full float32, or in TF32; torch's own default is TF32 for convolutions."""
+    if device.type != "cuda":
+        yield
+        return
+    before = (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from toolkit.models import Model
 from toolkit.segmentation.batching import Batches
-from toolkit.segmentation.execution import Execution, PreparedNetwork
+from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_arithmetic
 from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.memory import bytes_needed
 from toolkit.segmentation.protocol import Protocol
@@ -92,17 +92,19 @@ class Segmenter:
         image = ImageOnItsWay(_uploaded(pixels, self._network.device), self._model, self._protocol, summary.add_rows)
         summary.n_passes = image.n_passes
         self._under_way.append(summary)
-        image.send_through(self._batches)
-        self._batches.then(summary.end)
-        while self._n_waiting() > _MOST_IMAGES_WAITING:
-            self._batches.finish_oldest()
+        with float32_arithmetic(self._network.device):
+            image.send_through(self._batches)
+            self._batches.then(summary.end)
+            while self._n_waiting() > _MOST_IMAGES_WAITING:
+                self._batches.finish_oldest()
         self._report(most_behind=1)
         return summary.result
 
     @torch.inference_mode()
     def finish(self) -> None:
         """Have all results come."""
-        self._batches.finish()
+        with float32_arithmetic(self._network.device):
+            self._batches.finish()
         self._report(most_behind=0)
 
     def reset(self) -> None:
@@ -204,15 +206,15 @@ class _Summary:
 
 def _greatest(total: Tensor) -> tuple[Tensor, Tensor]:
     """The greatest value of each pixel ``(n_rows, width)``, and the first class that has it, of ``(n_classes, …)``."""
-    if total.device.type != "cpu":
+    n_classes = len(total)
+    if total.device.type != "cpu" or n_classes > 255:
         values, indices = total.max(0)
         return values, indices
     # On a CPU torch finds values many times quicker than it finds where they are.
     greatest = total.amax(0)
-    labels = torch.zeros(greatest.shape, dtype=torch.uint8 if len(total) <= 256 else torch.int32)
-    for index in range(len(total) - 1, 0, -1):
-        labels.masked_fill_(total[index] == greatest, index)
-    return greatest, labels.masked_fill_(total[0] == greatest, 0)
+    classes_to_the_end = torch.arange(n_classes, 0, -1, dtype=torch.uint8)[:, None, None]
+    found = (total == greatest).view(torch.uint8).mul_(classes_to_the_end).amax(0)
+    return greatest, n_classes - found.clamp_(min=1).int()  # 0: not a number, which equals nothing
 
 
 def _counts(labels: Tensor, n_classes: int) -> Tensor:
