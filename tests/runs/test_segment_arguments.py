@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from torch import nn
@@ -83,3 +84,20 @@ def test_limits_that_are_none(catalog: Catalog, model: Model, small_protocol: Pr
 def test_observers_that_are_none(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
     with pytest.raises(TypeError, match="observers"):
         tk.segment(catalog, model, small_protocol, observers=given).wait()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("precision", "float64", "precision='float64' is not one of"),
+        ("precision", "float16", "needs a GPU"),
+        ("compile", "yes", "compile must be True or False"),
+        ("batch_size", 0, "batch_size must be at least 1"),
+        ("soft_composition", 1, "soft_composition must be True or False"),
+    ],
+)
+def test_how_the_network_is_run(
+    catalog: Catalog, model: Model, small_protocol: Protocol, option: str, value: Any, message: str
+) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        tk.segment(catalog, model, small_protocol, **{option: value})

@@ -343,3 +343,30 @@ class TestFullDisk:
         assert 0 < done.size < 10  # what was finished stays
         for row in done:
             assert catalog.labels(run.id, int(row)).shape == (64, 96)
+
+
+def test_confidence_is_kept_and_soft_composition_on_request(
+    catalog: Catalog, model: Model, small_protocol: Protocol
+) -> None:
+    plain = tk.segment(catalog, model, small_protocol)
+    plain.wait()
+    soft = tk.segment(catalog, model, small_protocol, soft_composition=True)
+    soft.wait()
+    assert plain.id != soft.id
+    results = catalog.to_xarray(soft.id)
+    np.testing.assert_allclose(results.soft_composition.sum("class_name"), 1, atol=1e-5)
+    assert ((results.confidence > 0) & (results.confidence <= 1)).all()
+    assert "soft_composition" not in catalog.to_xarray(plain.id)
+    both = catalog.to_xarray([plain.id, soft.id])
+    assert bool(both.soft_composition.sel(run=plain.id).isnull().all())
+    np.testing.assert_array_equal(both.composition[0], both.composition[1])
+    assert catalog.runs().loc[soft.id, "soft_composition"]
+
+
+def test_another_precision_is_another_run(catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
+    runs = [tk.segment(catalog, model, small_protocol, precision=precision) for precision in ("float32", "bfloat16")]
+    for run in runs:
+        run.wait()
+    assert runs[0].id != runs[1].id
+    float32, bfloat16 = (catalog.to_xarray(run.id) for run in runs)
+    assert float(abs(float32.composition - bfloat16.composition).max()) < 0.05

@@ -244,11 +244,11 @@ def segment(
     )
     if not len(catalog):
         raise ValueError(f"{catalog!r} has no images; add some with catalog.add(images)")
+    segmenter = None if cluster else segmenter_of(work, model)
     run_id = catalog.start_run(settings)
     executor = cluster.executor() if cluster else InProcessExecutor()
     run = Run(run_id, executor, observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.
-    segmenter = None if cluster else segmenter_of(work, model)
     function = functools.partial(segment_batch, segmenter=segmenter) if segmenter else segment_batch
     options = DriverOptions(retry=retry == "failed", keep_labels=labels, flush_seconds=flush_seconds)
     run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled))
