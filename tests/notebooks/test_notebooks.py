@@ -287,9 +287,9 @@ class TestRefusals:
             ("crop_size", "0", "crop_size=0 must be at least 1 pixel"),
             ("stride", "0", "stride=0 must be at least 1 pixel"),
             ("stride", "66", "stride=66 exceeds crop_size=65"),
-            ("merge", "nope", "merge='nope' is not one of 'probabilities', 'logits'"),
-            ("blend", "nope", "blend='nope' is not one of 'constant', 'gaussian'"),
-            ("model", "nope", "model 'nope': no such name, no such directory; there are deeplabv3-mobilenetv2-voc"),
+            ("fields", "{merge: nope}", "merge='nope' is not one of 'probabilities', 'logits'"),
+            ("fields", "{blend: nope}", "blend='nope' is not one of 'constant', 'gaussian'"),
+            ("model", "nope", "model 'nope': no such name, no such directory"),
             ("images", "nope/*.jpg", r"images: 'nope/\*.jpg': no files match this pattern"),
             ("images", "nope", "images: 'nope': the path does not exist"),
             ("catalog", "notes.txt", "catalog 'notes.txt' is not a directory"),
@@ -344,7 +344,8 @@ class TestEveryNotebook:
         assert [found.name for found in parameters if found.type_name == "None" or not found.help.strip()] == []
 
     def test_its_defaults_are_of_their_types(self, path: Path) -> None:
-        types = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "Optional[int]": int | None}
+        types = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
+        types["Optional[int]"] = int | None
         for parameter in read_parameters(path):
             assert isinstance(ast.literal_eval(parameter.default), types[parameter.type_name])
 
