@@ -53,3 +53,11 @@ clean:
 	@echo "setting up .venv (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
 	@touch $@
+.venv/.test: | compiler
+
+# torch.compile calls it; all else goes without.
+.PHONY: compiler
+compiler:
+	@command -v c++ >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+		then apt-get update -qq && apt-get install -qq --yes --no-install-recommends g++ >/dev/null; \
+		else echo "no C++ compiler, so torch.compile is not tested; on Debian and Ubuntu: apt install g++"; fi

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from toolkit.models import Model, ModelOptionError, UnknownNameError, WeightsError, define_missing_operators, load_model
 
 define_missing_operators()
-transformers = pytest.importorskip("transformers")
+import transformers  # noqa: E402  after the operators are defined
 
 MakeNoise = Callable[..., Tensor]
 
@@ -183,6 +183,15 @@ def test_label_maps_equal_transformers_own(
     found = F.interpolate(logits, (SIDE, SIDE), mode="bilinear", align_corners=model.align_corners).argmax(1)
     assert torch.equal(found, expected)
     assert len(expected.unique()) > 1
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 31, 33])
+def test_images_however_small_give_logits_once_padded_to_what_the_network_takes(
+    model: Model, noise: MakeNoise, side: int
+) -> None:
+    with torch.inference_mode():
+        logits = model.network(noise(model.round_up(side), model.round_up(side)))
+    assert logits.isfinite().all()
 
 
 def test_logits_equal_transformers_own_before_upsampling(

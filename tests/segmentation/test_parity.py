@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from toolkit.models import Model
+from toolkit.models import InputRules, Model
 from toolkit.segmentation import Execution, Protocol, mean_probabilities, plan, reference_probabilities
 
 TOLERANCE = 1e-4
@@ -93,7 +93,7 @@ def cases(draw: st.DrawFn, modes: tuple[str, ...] = ("slide", "whole", "slices")
     height, width = draw(sizes())
     protocol = draw(protocols(modes))
     divisor, remainder = draw(st.sampled_from([(1, 0), (1, 0), (8, 0), (8, 1), (32, 0), (2, 1)]))
-    tiles = plan(height, width, protocol, size_divisor=divisor, size_remainder=remainder)
+    tiles = plan(height, width, protocol, rules=InputRules(divisor, remainder))
     assume(len(tiles) <= MOST_TILES)
     assume(max(side for tile in tiles for side in tile.level.canvas) <= LONGEST_SIDE)
     return Case(

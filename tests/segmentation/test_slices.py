@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.models import Model
+from toolkit.models import InputRules, Model
 from toolkit.segmentation import Protocol, levels, plan, segment_image
 
 
@@ -60,7 +60,7 @@ def test_slices_cover_every_pixel_and_stay_inside(
 ) -> None:
     divisor, remainder = kind
     protocol = sliced(*grid, slice_overlap)
-    tiles = plan(*size, protocol, size_divisor=divisor, size_remainder=remainder)
+    tiles = plan(*size, protocol, rules=InputRules(divisor, remainder))
     canvas = tiles[0].level.canvas
     covered = np.zeros(canvas, dtype=bool)
     for tile in tiles:

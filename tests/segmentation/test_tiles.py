@@ -182,30 +182,27 @@ def test_scales_keep_their_order(size: tuple[int, int], protocol: Protocol) -> N
     assert order == sorted(order)
 
 
+RULES = st.sampled_from(
+    [InputRules(*kind) for kind in ((1, 0), (8, 0), (8, 1), (32, 0), (2, 1))] + [InputRules(least_side=40)]
+)
+
+
 @often
-@given(size=SIZES, protocol=_protocols("whole"), kind=st.sampled_from([(1, 0), (8, 0), (8, 1), (32, 0), (2, 1)]))
+@given(size=SIZES, protocol=_protocols("whole"), rules=RULES)
 def test_a_whole_image_is_one_tile_of_the_nearest_size_that_the_network_takes(
-    size: tuple[int, int], protocol: Protocol, kind: tuple[int, int]
+    size: tuple[int, int], protocol: Protocol, rules: InputRules
 ) -> None:
-    divisor, remainder = kind
-    rules = InputRules(divisor, remainder)
-    for level in levels(*size, protocol, size_divisor=divisor, size_remainder=remainder):
+    for level in levels(*size, protocol, rules=rules):
         assert level.origins == ((0, 0),)
         assert level.crop == level.canvas == (rules.round_up(level.height), rules.round_up(level.width))
 
 
 @often
-@given(
-    size=SIZES,
-    protocol=_protocols("slide"),
-    kind=st.sampled_from([(8, 0), (8, 1), (32, 0), (2, 1)]),
-)
+@given(size=SIZES, protocol=_protocols("slide"), rules=RULES)
 def test_a_crop_that_the_network_does_not_take_is_rounded_up(
-    size: tuple[int, int], protocol: Protocol, kind: tuple[int, int]
+    size: tuple[int, int], protocol: Protocol, rules: InputRules
 ) -> None:
-    divisor, remainder = kind
-    rules = InputRules(divisor, remainder)
-    for level in levels(*size, protocol, size_divisor=divisor, size_remainder=remainder):
+    for level in levels(*size, protocol, rules=rules):
         (asked,) = levels(*size, dataclasses.replace(protocol, scales=(level.scale,)))
         assert level.crop == tuple(rules.round_up(side) for side in asked.crop)
         assert (level.height, level.width) == (asked.height, asked.width)
@@ -213,7 +210,7 @@ def test_a_crop_that_the_network_does_not_take_is_rounded_up(
 
 def test_a_crop_that_the_network_takes_stays_as_it_is() -> None:
     protocol = Protocol(crop_size=64)
-    assert plan(100, 130, protocol, size_divisor=32) == plan(100, 130, protocol)
+    assert plan(100, 130, protocol, rules=InputRules(32)) == plan(100, 130, protocol)
 
 
 @pytest.mark.parametrize(
@@ -229,7 +226,7 @@ def test_a_rescaled_image_is_brought_to_a_size_that_the_network_takes_in_the_way
     fit: Any, mode: Any, sizes: list[tuple[int, int]]
 ) -> None:
     protocol = Protocol(scales=(0.75,), size_multiple=4, fit=fit, mode=mode)
-    (level,) = levels(100, 60, protocol, size_divisor=16)
+    (level,) = levels(100, 60, protocol, rules=InputRules(16))
     assert (level.height, level.width) == sizes[0]
     assert level.resized_first == (sizes[1] if len(sizes) > 1 else None)
 

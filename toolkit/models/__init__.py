@@ -2,7 +2,7 @@
 
 from toolkit.models.assembly import UntrainedNetworkWarning
 from toolkit.models.bundles import BundleError, load_bundle
-from toolkit.models.definitions import NetworkDefinition, Normalization
+from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization
 from toolkit.models.descriptors import (
     DatasetDescriptor,
     DescriptorError,
@@ -23,6 +23,7 @@ __all__ = [
     "BundleError",
     "DatasetDescriptor",
     "DescriptorError",
+    "InputRules",
     "Model",
     "ModelDescriptor",
     "ModelOptionError",

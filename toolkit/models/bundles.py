@@ -162,6 +162,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     ),
     "size_divisor": (f"a whole number from 1 to {_LARGEST_DIVISOR}", lambda value: _is_count(value, 1)),
     "size_remainder": (f"a whole number from 0 to {_LARGEST_DIVISOR}", lambda value: _is_count(value, 0)),
+    "least_side": (f"a whole number from 1 to {_LARGEST_DIVISOR}", lambda value: _is_count(value, 1)),
     "align_corners": ("true or false", lambda value: isinstance(value, bool)),
 }
 _NEEDED = {"name", "class_names", "normalization", "weights"}

@@ -67,14 +67,16 @@ class InputRules:
     """See ``size_divisor``."""
     align_corners: bool = False
     """How logits are upsampled to the input."""
+    least_side: int = 1
+    """Sides are at least so many pixels."""
 
     def accepts(self, side: int) -> bool:
         """Whether the network takes an input whose side is that many pixels."""
-        return side >= max(self.size_remainder, 1) and (side - self.size_remainder) % self.size_divisor == 0
+        return self.round_up(side) == side
 
     def round_up(self, side: int) -> int:
         """The smallest side, in pixels, that the network takes and that is not below ``side``."""
-        steps = -(-(side - self.size_remainder) // self.size_divisor)
+        steps = -(-(max(side, self.least_side) - self.size_remainder) // self.size_divisor)
         return max(steps, 1 if self.size_remainder == 0 else 0) * self.size_divisor + self.size_remainder
 
     @classmethod
@@ -84,6 +86,7 @@ class InputRules:
             getattr(network, "size_divisor", 1),
             getattr(network, "size_remainder", 0),
             getattr(network, "align_corners", False),
+            getattr(network, "least_side", 1),
         )
 
 

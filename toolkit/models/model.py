@@ -39,6 +39,8 @@ class Model:
     """See ``size_divisor``: 1 for networks that want sides of 8k + 1."""
     align_corners: bool = False
     """How logits that are smaller than the input are upsampled to it: bilinear, corners aligned or not."""
+    least_side: int = 1
+    """The network takes sides of at least so many pixels; smaller images are padded."""
     definition: NetworkDefinition | None = field(default=None, repr=False)
     """How the network is built; None for one built by hand."""
 
@@ -50,7 +52,7 @@ class Model:
     @property
     def rules(self) -> InputRules:
         """Which sizes the network takes, and how its logits are brought back to them."""
-        return InputRules(self.size_divisor, self.size_remainder, self.align_corners)
+        return InputRules(self.size_divisor, self.size_remainder, self.align_corners, self.least_side)
 
     def accepts(self, side: int) -> bool:
         """Whether the network takes an input whose side is that many pixels."""

@@ -42,10 +42,9 @@ class ImageOnItsWay:
         self._device = pixels.device
         self._height, self._width = pixels.shape[-2:]
         self._finish_rows = finish_rows
-        divisor, remainder = model.size_divisor, model.size_remainder
         self._passes = [
             _Pass(level, mirrored, pixels, model, protocol)
-            for level in levels(self._height, self._width, protocol, size_divisor=divisor, size_remainder=remainder)
+            for level in levels(self._height, self._width, protocol, rules=model.rules)
             for mirrored in ((False, True) if protocol.flip and protocol.flip_merge == "image" else (False,))
         ]
         self._sums: Tensor | None = None

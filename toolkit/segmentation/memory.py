@@ -44,8 +44,7 @@ def bytes_needed(
         The image and its label map, one band of sums and what is merged into it, the network's outputs that a band
         needs, one canvas, and one batch with its outputs.
     """
-    divisor, remainder = model.size_divisor, model.size_remainder
-    image_levels = levels(height, width, protocol, size_divisor=divisor, size_remainder=remainder)
+    image_levels = levels(height, width, protocol, rules=model.rules)
     band = min(band_rows(width, model.n_classes, torch.device("cpu")), height)
     views = (2 if protocol.flip else 1) * model.n_classes / output_stride**2
     bands = 1 if band == height else len(image_levels)  # of an undivided image, one level is there at a time

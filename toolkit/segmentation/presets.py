@@ -16,6 +16,17 @@
 
 from typing import Any
 
+_MMSEG = {
+    "rounding": "half_up",
+    "resize": "bilinear_uint8",
+    "crop_size": 512,
+    "stride": 341,
+    "padding": "none",
+    "flip_merge": "image",
+    "merge": "logits",
+    "restore_align_corners": None,
+}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "default": {},
     "semseg": {
@@ -43,30 +54,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "merge": "probabilities",
         "output_align_corners": True,
     },
-    "mmseg1": {
-        "scale_base": "original",
-        "rounding": "half_up",
-        "resize": "bilinear_uint8",
-        "crop_size": 512,
-        "stride": 341,
-        "padding": "none",
-        "flip_merge": "image",
-        "merge": "logits",
-        "restore_align_corners": None,
-    },
-    "mmseg0": {
-        "scale_base": "short",
-        "base_size": 512,
-        "long_limit": 2048,
-        "rounding": "half_up",
-        "resize": "bilinear_uint8",
-        "crop_size": 512,
-        "stride": 341,
-        "padding": "none",
-        "flip_merge": "image",
-        "merge": "logits",
-        "restore_align_corners": None,
-    },
+    "mmseg1": {**_MMSEG, "scale_base": "original"},
+    "mmseg0": {**_MMSEG, "scale_base": "short", "base_size": 512, "long_limit": 2048},
     "segformer": {
         "scale_base": "short",
         "base_size": 512,

@@ -3,7 +3,10 @@
 import math
 from dataclasses import dataclass
 
+from toolkit.models import InputRules
 from toolkit.segmentation.protocol import Protocol
+
+_ANY_SIZE = InputRules()
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Tile:
         return slice(self.left, self.left + self.level.crop[1])
 
 
-def plan(height: int, width: int, protocol: Protocol, *, size_divisor: int = 1, size_remainder: int = 0) -> list[Tile]:
+def plan(height: int, width: int, protocol: Protocol, *, rules: InputRules = _ANY_SIZE) -> list[Tile]:
     """The tiles of all scales of an image; each is seen twice if the protocol flips.
 
     Parameters
@@ -73,9 +76,9 @@ def plan(height: int, width: int, protocol: Protocol, *, size_divisor: int = 1, 
         Size of the image, pixels.
     protocol : Protocol
         Its scales, crop, stride and padding.
-    size_divisor, size_remainder : int
-        Sides the network takes (k · divisor + remainder). A tile of another size, be it ``crop_size`` or that of a
-        whole image, is made larger up to such a side.
+    rules : InputRules
+        Sides that the network takes; ``model.rules``. A tile of another size, be it ``crop_size`` or that of a whole
+        image, is made larger up to such a side.
 
     Returns
     -------
@@ -88,39 +91,22 @@ def plan(height: int, width: int, protocol: Protocol, *, size_divisor: int = 1, 
     18
     """
     return [
-        Tile(level, top, left)
-        for level in levels(height, width, protocol, size_divisor=size_divisor, size_remainder=size_remainder)
-        for top, left in level.origins
+        Tile(level, top, left) for level in levels(height, width, protocol, rules=rules) for top, left in level.origins
     ]
 
 
-def levels(
-    height: int, width: int, protocol: Protocol, *, size_divisor: int = 1, size_remainder: int = 0
-) -> list[Level]:
+def levels(height: int, width: int, protocol: Protocol, *, rules: InputRules = _ANY_SIZE) -> list[Level]:
     """The scales of an image, each with its canvas and tile origins; parameters as for `plan`."""
     if height < 1 or width < 1:
         raise ValueError(f"an image needs at least one pixel, but its size is {height} × {width}")
-    takes = _Sides(size_divisor, size_remainder)
-    return [_level(height, width, scale, protocol, takes) for scale in protocol.scales]
+    return [_level(height, width, scale, protocol, rules) for scale in protocol.scales]
 
 
-@dataclass(frozen=True)
-class _Sides:
-    """The sides that a network takes: k · divisor + remainder."""
-
-    divisor: int
-    remainder: int
-
-    def round_up(self, side: int) -> int:
-        steps = math.ceil((side - self.remainder) / self.divisor)
-        return max(steps, 0 if self.remainder else 1) * self.divisor + self.remainder
-
-
-def _level(height: int, width: int, scale: float, protocol: Protocol, takes: _Sides) -> Level:
+def _level(height: int, width: int, scale: float, protocol: Protocol, rules: InputRules) -> Level:
     first = _scaled_size(height, width, scale, protocol)
-    size = first if protocol.fit == "pad" else (_fitted(first[0], protocol, takes), _fitted(first[1], protocol, takes))
-    rows = _axis(size[0], protocol.slices[0], protocol, takes)
-    columns = _axis(size[1], protocol.slices[1], protocol, takes)
+    size = first if protocol.fit == "pad" else (_fitted(first[0], protocol, rules), _fitted(first[1], protocol, rules))
+    rows = _axis(size[0], protocol.slices[0], protocol, rules)
+    columns = _axis(size[1], protocol.slices[1], protocol, rules)
     return Level(
         scale=scale,
         height=size[0],
@@ -145,8 +131,8 @@ class _Axis:
     starts: tuple[int, ...]
 
 
-def _axis(side: int, n_slices: int, protocol: Protocol, takes: _Sides) -> _Axis:
-    crop = takes.round_up(_crop(side, n_slices, protocol))
+def _axis(side: int, n_slices: int, protocol: Protocol, rules: InputRules) -> _Axis:
+    crop = rules.round_up(_crop(side, n_slices, protocol))
     canvas = max(side, crop)
     margin = (canvas - side) // 2 if protocol.padding == "center" else 0
     if protocol.mode == "slices":
@@ -194,6 +180,6 @@ def _rounded(side: float, protocol: Protocol) -> int:
     return max(1, math.floor(side + 0.5 if protocol.rounding == "half_up" else side))
 
 
-def _fitted(side: int, protocol: Protocol, takes: _Sides) -> int:
+def _fitted(side: int, protocol: Protocol, rules: InputRules) -> int:
     side = math.ceil(side / protocol.size_multiple) * protocol.size_multiple
-    return takes.round_up(side) if protocol.mode == "whole" else side
+    return rules.round_up(side) if protocol.mode == "whole" else side

@@ -1,6 +1,8 @@
 """Semantic segmentation networks of Hugging Face transformers, built from the configuration of a checkpoint."""
 
 import contextlib
+import itertools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -73,6 +75,9 @@ class HuggingFaceNetwork(WrappedNetwork):
         self.bgr = bgr
         if model_type in _PATCH_TYPES:
             self.size_divisor = int(self.wrapped.config.patch_size)
+            self.least_side = 2 * self.size_divisor  # one of its scales halves the grid of patches
+        if model_type == "segformer":
+            self.least_side = _least_segformer_side(self.wrapped.config)
         tokens = None if task_tokens is None else torch.tensor(list(task_tokens))
         self.register_buffer("task_tokens", tokens, persistent=False)
 
@@ -140,6 +145,12 @@ class HuggingFaceNetwork(WrappedNetwork):
         vars(network).pop("_weight_conversions", None)
         trainable = any(parameter.requires_grad for parameter in self.wrapped.parameters())
         self.wrapped = network.float().train(self.training).requires_grad_(trainable)
+
+
+def _least_segformer_side(config: Any) -> int:
+    """Pixels of input from which on no stage has fewer pixels than its attention merges into one."""
+    strides = itertools.accumulate(config.strides, operator.mul)
+    return max(int(stride * merged) for stride, merged in zip(strides, config.sr_ratios, strict=True))
 
 
 def huggingface_types() -> dict[str, str]:

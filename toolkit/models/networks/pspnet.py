@@ -113,8 +113,12 @@ class _PyramidPooling(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         size = features.shape[-2:]
+        # A mean of 1×1 forgets how it lay in memory; unless all lie alike, what follows is slower.
+        last = features.is_contiguous(memory_format=torch.channels_last)
+        layout = torch.channels_last if last else torch.contiguous_format
         regions = [
-            F.interpolate(pooling(features), size, mode="bilinear", align_corners=True) for pooling in self.features
+            F.interpolate(pooling(features), size, mode="bilinear", align_corners=True).contiguous(memory_format=layout)
+            for pooling in self.features
         ]
         return torch.cat([features, *regions], dim=1)
 

@@ -23,6 +23,7 @@ class WrappedNetwork(nn.Module):
     size_divisor: int = 1
     size_remainder: int = 0
     align_corners: bool = False
+    least_side: int = 1
     wrapped: Any  # a module whose attributes are the other package's
 
     def __init__(self, wrapped: nn.Module, arguments: Mapping[str, Any]) -> None:

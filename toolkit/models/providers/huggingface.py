@@ -1,5 +1,6 @@
 """Hugging Face's semantic segmentation networks by name: ``hf:org/name``, ``hf:directory``."""
 
+import dataclasses
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -49,7 +50,7 @@ def load_huggingface(name: ModelName) -> Model:
         network,
         _normalization(preprocessing),
         _class_names(config),
-        rules=InputRules(divisor, rules.size_remainder, rules.align_corners),
+        rules=dataclasses.replace(rules, size_divisor=divisor),
     )
 
 

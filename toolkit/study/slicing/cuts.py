@@ -47,8 +47,7 @@ class Tiling:
     @classmethod
     def of(cls, sizes: Iterable[tuple[int, int]], protocol: Protocol, model: Model) -> "Tiling":
         """The tiling of images of these sizes (height, width), at least one."""
-        divisor, remainder = model.size_divisor, model.size_remainder
-        by_image = [levels(*size, protocol, size_divisor=divisor, size_remainder=remainder) for size in sizes]
+        by_image = [levels(*size, protocol, rules=model.rules) for size in sizes]
         seen = sum(_seen_pixels(level) for image in by_image for level in image)
         rescaled = sum(level.height * level.width for image in by_image for level in image)
         return cls(max(sum(len(level.origins) for level in image) for image in by_image), seen / rescaled)
