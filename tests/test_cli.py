@@ -82,7 +82,8 @@ class TestParameters:
     def test_what_does_not_fit_is_refused_by_name_value_and_type(self, type_name: str, text: str) -> None:
         with pytest.raises(ParameterError) as refused:
             parse(type_name, text)
-        assert str(refused.value) == f"parameter value={text!r} must be {type_name}"
+        words = type_name.replace(" | ", " or ")
+        assert str(refused.value) == f"parameter value={text!r} must be {words}"
 
     @pytest.mark.parametrize(("type_name", "text"), [("list", "[0.5"), ("list", "0.5,,1"), ("dict", "{a: ")])
     def test_what_cannot_be_read_is_refused(self, type_name: str, text: str) -> None:
@@ -146,7 +147,8 @@ class TestStatus:
         assert "3 images, 1 run\n" in result.output
         header, row = (line.split() for line in lines_with(result.output, ("last_write", run.id)))
         assert dict(zip(header, row[1:], strict=False)) == {
-            "model": model.name, "images": "3", "done": "2", "failed": "1", "pending": "0", "last_write": row[6]
+            "model": model.name, "precision": "float32",
+            "images": "3", "done": "2", "failed": "1", "pending": "0", "last_write": row[7]
         }  # fmt: skip
         (failure,) = lines_with(result.output, ("gone.jpg",))
         assert "[missing]" in failure

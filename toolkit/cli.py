@@ -69,7 +69,7 @@ def status(catalog: str, images: bool) -> None:
     click.echo(f"{catalog}: {len(cat):,} images, {len(runs)} run{'' if len(runs) == 1 else 's'}")
     if runs.empty:
         return
-    click.echo(runs[["model", "images", "done", "failed", "pending", "last_write"]].to_string())
+    click.echo(runs[["model", "precision", "images", "done", "failed", "pending", "last_write"]].to_string())
     errors = cat.errors()
     if not errors.empty:
         click.echo("\nfailed:\n" + "\n".join(f"  {message}" for message in errors["message"]))

@@ -22,7 +22,7 @@ from papermill.exceptions import PapermillExecutionError, PapermillMissingParame
 from toolkit.display import LiveDisplay
 
 _ENGINE = "segscape"
-_QUIET = ["--IPKernelApp.log_level=40"]  # errors only: a newcomer's terminal is for the notebook's own words
+_QUIET = ["--IPKernelApp.log_level=50"]  # a newcomer's terminal is for the notebook's own words; it holds its errors
 
 
 class ParameterError(ValueError):
@@ -121,7 +121,7 @@ def _parse(parameter: Parameter, text: str) -> Any:
         value = float(value)
     wanted = tuple(_TYPES[kind] for kind in kinds if kind in _TYPES)
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and "bool" not in kinds)):
-        raise ParameterError(f"parameter {parameter.name}={text!r} must be {parameter.type_name}")
+        raise ParameterError(f"parameter {parameter.name}={text!r} must be {' or '.join(kinds)}")
     return value
 
 

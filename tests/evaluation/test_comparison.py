@@ -33,6 +33,7 @@ def noisy_result(seed: int, gain: float, n_images: int = 40) -> xr.Dataset:
     return result_of(np.round(both * fraction), both, union.sum(axis=(0, 2)))
 
 
+@pytest.mark.filterwarnings("ignore:result. 2 images are few")
 class TestByHand:
     # Two images, two classes; the second run is right everywhere.
     RESULT = result_of(
@@ -96,3 +97,13 @@ class TestIntervals:
 def test_mistakes_are_named(result: xr.Dataset, options: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         compare_runs(result, **options)
+
+
+def test_one_image_says_nothing() -> None:
+    with pytest.raises(EvaluationError, match="of one image"):
+        compare_runs(noisy_result(0, 0.1, n_images=1))
+
+
+def test_a_few_images_say_little() -> None:
+    with pytest.warns(UserWarning, match="19 images are few"):
+        compare_runs(noisy_result(0, 0.1, n_images=19))

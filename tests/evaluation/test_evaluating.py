@@ -170,6 +170,13 @@ class TestNumbers:
         result = evaluate(catalog, run_id, [np.where(mask == 255, 9, mask) for mask in MASKS], ignore_index=9)
         xr.testing.assert_equal(result.iou, evaluate(catalog, run_id, MASKS).iou)
 
+    def test_a_class_that_is_ignored_has_no_scores(self, catalog: tk.Catalog, run_id: str) -> None:
+        result = evaluate(catalog, run_id, [np.where(mask == 255, 1, mask) for mask in MASKS], ignore_index=1)
+        assert np.isnan(result.iou[1])
+        assert np.isnan(result.f1[1])
+        assert float(result.mIoU) == pytest.approx(float(result.iou[[0, 2]].mean()))
+        assert (result.union[:, 1] == 0).all()
+
     def test_without_values_per_image_the_rest_is_the_same(self, catalog: tk.Catalog, run_id: str) -> None:
         result = evaluate(catalog, run_id, MASKS, per_image=False)
         assert "image" not in result.dims

@@ -52,7 +52,7 @@ def test_every_field_stands_there_with_its_value(name: str) -> None:
         ({"flip": True}, "each tile is also seen mirrored; the mean of the two probabilities"),
         ({"flip": True, "merge": "logits"}, "the mean of the two logits"),
         ({"flip": True, "flip_merge": "image"}, "the mirrored image makes a pass of its own"),
-        ({"merge": "logits"}, "as logits"),
+        ({"merge": "logits"}, "the tiles' logits, averaged"),
         ({"blend": "gaussian"}, "gaussian weights"),
         ({"output_align_corners": True}, "resized to the tile (corners aligned)"),
         ({"output_align_corners": False}, "resized to the tile (corners not aligned)"),

@@ -1,5 +1,6 @@
 """Precision, compilation and batch size: checked where they enter; what they must not change stays as it is."""
 
+import copy
 import os
 import shutil
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Protocol, Segmenter, mean_probabilities, segment_image
-from toolkit.segmentation.execution import MAX_BATCH_SIZE, PreparedNetwork
+from toolkit.segmentation.execution import MAX_BATCH_SIZE, PreparedNetwork, float32_arithmetic
 
 MakeImage = Callable[..., np.ndarray]
 MakeModel = Callable[..., Model]
@@ -134,7 +135,7 @@ class _Wrong(nn.Module):
 def test_a_network_that_gives_no_logits_is_refused_by_name(
     small_model: Model, noise: MakeImage, output: Callable[[Tensor], Any], given: str
 ) -> None:
-    model = Model(_Wrong(output), small_model.class_names, small_model.normalization, name="wrong")
+    model = Model(_Wrong(output).eval(), small_model.class_names, small_model.normalization, name="wrong")
     with pytest.raises(ValueError, match=rf"wrong gave {given} for \(1, 3, 32, 32\); .* \(1, 5, height, width\)"):
         mean_probabilities(noise(32, 32), model, Protocol(crop_size=32), execution=Execution(batch_size=1))
 
@@ -144,3 +145,40 @@ def test_logits_are_float32_whatever_the_precision(small_model: Model) -> None:
         network = PreparedNetwork(small_model, Execution(precision=precision))
         with torch.inference_mode():
             assert network(torch.zeros(2, 3, 16, 24)).dtype == torch.float32
+
+
+def test_a_network_in_training_mode_is_refused(small_model: Model) -> None:
+    network = copy.deepcopy(small_model.network).train()
+    model = Model(network, small_model.class_names, small_model.normalization, name="unready")
+    with pytest.raises(ValueError, match=r"unready is in training mode.*network\.eval\(\)"):
+        PreparedNetwork(model, Execution())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_a_network_of_other_than_float32_weights_is_refused(small_model: Model, dtype: torch.dtype) -> None:
+    network = copy.deepcopy(small_model.network).to(dtype)
+    model = Model(network, small_model.class_names, small_model.normalization, name="half")
+    with pytest.raises(ValueError, match=rf"half has weights of {dtype}; call network\.float\(\)"):
+        PreparedNetwork(model, Execution())
+
+
+def test_arithmetic_is_restored_whatever_the_process_allows() -> None:
+    """Torch refuses to mix its two ways of saying so."""
+    settings = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    before = [one.fp32_precision for one in settings]
+    for tf32, expected in ((False, "ieee"), (True, "tf32")):
+        with float32_arithmetic(torch.device("cuda"), tf32=tf32):
+            assert [one.fp32_precision for one in settings] == [expected] * 2
+        assert [one.fp32_precision for one in settings] == before
+
+
+def test_more_shapes_than_torch_compiles_by_default_are_compiled(pixel_model: Model, noise: MakeImage) -> None:
+    if shutil.which("c++") is None and not os.environ.get("CI"):
+        pytest.skip("torch.compile needs a C++ compiler")
+    from torch._dynamo.utils import counters
+
+    torch.compiler.reset()
+    counters.clear()
+    for side in range(16, 26):
+        segment_image(noise(side, side), pixel_model, Protocol(mode="whole"), compile=True)
+    assert counters["stats"]["unique_graphs"] == 10

@@ -53,7 +53,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "merge": "probabilities",
         "blend": "constant",
         "output_align_corners": True,
-        "restore_align_corners": False,
+        "restore_align_corners": True,
     },
     "mmseg1": {
         "scale_base": "original",

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from scipy import ndimage
 from torch import Tensor
 
 from toolkit.models import Model
@@ -106,8 +107,9 @@ def keras(pixels: np.ndarray, model: Model, *, crop: int, scales: tuple[float, .
                 both = ((plain + mirrored) / 2).permute(1, 2, 0).numpy()
                 summed[top:bottom, left:right] += both[: piece.shape[0], : piece.shape[1]]
                 count[top:bottom, left:right] += 1
-        probabilities = torch.tensor(summed / count).permute(2, 0, 1)[None]
-        total += opencv_resize(probabilities, height, width)[0]
+        # scipy's zoom aligns corners
+        full = ndimage.zoom(summed / count, (height / rows, width / columns, 1.0), order=1, prefilter=False)
+        total += torch.tensor(full).permute(2, 0, 1)
     return total / len(scales)
 
 

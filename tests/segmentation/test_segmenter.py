@@ -168,7 +168,7 @@ def test_after_an_error_the_images_that_are_not_done_are_tried_alone(small_model
     with pytest.raises(RuntimeError, match="a colour"):
         segmenter.add(images[3])
     segmenter.reset()
-    assert not any(result.done() for result in together)
+    assert all(result.cancelled() for result in together)
 
     for number, image in enumerate(images):
         result = segmenter.add(image)
@@ -246,3 +246,21 @@ def test_of_classes_that_are_equally_likely_the_first_is_taken(n_classes: int) -
     greatest, labels = _greatest(total)
     np.testing.assert_array_equal(labels.numpy(), total.numpy().argmax(0))
     np.testing.assert_array_equal(greatest.numpy(), total.numpy().max(0))
+
+
+def test_pixels_are_checked_before_anything_is_begun(small_model: Model, noise: MakeImage) -> None:
+    segmenter = Segmenter(small_model, Protocol(crop_size=32))
+    with pytest.raises(TypeError, match="uint8, not float32"):
+        segmenter.add((noise(30, 30) / 255).astype(np.float32))
+    with pytest.raises(ValueError, match=r"\(height, width, 3\).*\(30, 30, 4\)"):
+        segmenter.add(np.zeros((30, 30, 4), np.uint8))
+    result = segmenter.add(noise(30, 30))
+    segmenter.finish()
+    assert result.result(timeout=0).labels.shape == (30, 30)
+
+
+@pytest.mark.parametrize("shape", [(1, 33, 3), (33, 1, 3), (20, 30, 3)])
+def test_an_image_that_runs_backwards_is_as_any_other(small_model: Model, shape: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)[::-1, :, ::-1]
+    protocol = Protocol(crop_size=32)
+    assert_alike(segment_image(pixels, small_model, protocol), segment_image(pixels.copy(), small_model, protocol))

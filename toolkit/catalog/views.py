@@ -102,6 +102,7 @@ def run_summary(store: Store, run_id: str, segments: Sequence[SegmentShape]) -> 
         "first_write": _times(started.min()) if begun.any() else pd.NaT,
         "last_write": _times(ended.max().astype(np.int64)) if begun.any() else pd.NaT,
         **protocol,
+        "precision": "float32",
         **record.settings.options,
         "model_digest": record.settings.model_digest,
         **record.by,

@@ -1,5 +1,6 @@
 """Whether one run is better than another, or only luckier with its images: a paired bootstrap over images."""
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -15,6 +16,7 @@ Metric = Literal["mIoU", "aAcc"]
 
 # Resamples at a time: bounds the memory, not the result.
 _PART = 64
+_FEW_IMAGES = 20
 
 
 def compare_runs(
@@ -52,7 +54,7 @@ def compare_runs(
     Raises
     ------
     EvaluationError
-        The result is of one run, or has no values per image, or there is no such run.
+        The result is of one run or of one image, or has no values per image, or there is no such run.
     ValueError
         A number is out of its range.
 
@@ -115,6 +117,11 @@ def _check(result: "xr.Dataset", metric: str, confidence: float, n_resamples: in
         raise EvaluationError("result: is of one run; evaluate several together: evaluate(cat, [one, other], targets)")
     if "intersection" not in result:
         raise EvaluationError("result: has no values per image; evaluate with per_image=True")
+    n_images = result.sizes["image"]
+    if n_images < 2:
+        raise EvaluationError("result: is of one image, which says nothing of others; evaluate more")
+    if n_images < _FEW_IMAGES:
+        warnings.warn(f"result: {n_images} images are few; the intervals are too narrow", stacklevel=3)
 
 
 def _counts(result: "xr.Dataset", metric: str) -> tuple[npt.NDArray[np.integer], npt.NDArray[np.integer]]:

@@ -1,5 +1,6 @@
 """Which class of a model answers to which class of a data set, where they are not the same."""
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -125,6 +126,13 @@ def _as_given(names: tuple[str, ...], dataset: DatasetDescriptor, classes: Mappi
             raise EvaluationError(
                 f"classes: {other!r} is not a class of {dataset.name}; it has {_listed(dataset.class_names)}"
             )
+    forgotten = [name for name in names if name in dataset.class_names and name not in classes]
+    if forgotten:
+        warnings.warn(
+            f"classes: {_listed(forgotten)} are classes of the model and of {dataset.name}, but are not given; what is "
+            "predicted as one of them counts as wrong",
+            stacklevel=2,
+        )
     ids = [dataset.class_names.index(classes[name]) if name in classes else None for name in names]
     return _into_dataset(dataset, ids, "classes as given")
 

@@ -70,10 +70,13 @@ class MaskDecoder:
         self.uncounted = int(np.iinfo(self.dtype).max)
         """What `decode` gives where nothing is counted."""
         self._unknown = self.uncounted if encoding.ignores_unknown else self.uncounted - 1
-        self._indices = {
-            stored: self.uncounted if index < 0 else index
-            for stored, index in zip(encoding.stored, evaluated, strict=True)
-        } | dict.fromkeys(encoding.ignored, self.uncounted)
+        meanings = list(zip(encoding.stored, evaluated, strict=True))
+        counted = {index for stored, index in meanings if stored not in encoding.ignored}
+        self.excluded = tuple(sorted({index for index in evaluated if index >= 0} - counted))
+        """Evaluated classes all of whose pixels are ignored, and which so have no scores."""
+        self._indices = {stored: self.uncounted if index < 0 else index for stored, index in meanings} | dict.fromkeys(
+            encoding.ignored, self.uncounted
+        )
 
     def decode(self, mask: np.ndarray) -> npt.NDArray[np.unsignedinteger]:
         """Indices ``(height, width)`` of the evaluated classes.

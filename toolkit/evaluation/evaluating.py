@@ -73,7 +73,7 @@ def evaluate(
         `match_classes`. Names that only some of the runs have are passed over in the others.
     ignore_index : int, optional
         Value of masks that is not counted: without `dataset` 255 by default (65535 where 255 is a class); with it what
-        its descriptor says, and this one too.
+        its descriptor says, and this one too. A class that is ignored so has no scores, and is in no mean.
     images : iterable of int or str, or array of bool, optional
         Only these: rows, URIs, or one truth value per image of the catalog; all by default.
     on_missing : {"error", "skip"}
@@ -137,7 +137,7 @@ def evaluate(
         border_width=border_width,
         limits=limits,
     )
-    totals = Totals(measurer.empty(), per_image=per_image)
+    totals = Totals(measurer.empty(), per_image=per_image, excluded=measurer.decoder.excluded)
     for position, measured in in_order(
         lambda position: measurer.measure(position, int(selection.rows[position]), selection.uri(position)),
         _positions_to_measure(selection, finder, on_missing, totals),

@@ -59,7 +59,8 @@ def _integer_tensor(name: str, labels: object) -> Tensor:
         signed = (
             native if native.dtype.kind == "i" or native.dtype == np.uint8 else native.astype(_signed(native.dtype))
         )
-        return torch.from_numpy(np.require(signed, requirements=["C", "W"]))
+        backwards = any(stride < 0 for stride in signed.strides)
+        return torch.from_numpy(signed.copy() if backwards else np.require(signed, requirements=["C", "W"]))
     if isinstance(labels, Tensor):
         if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
             raise TypeError(f"{name} must hold integers, not {labels.dtype}; take the argmax over the classes first")

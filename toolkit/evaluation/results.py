@@ -37,6 +37,8 @@ class Totals:
 
     counts: ImageMeasure
     """Sums over images."""
+    excluded: tuple[int, ...] = ()
+    """Classes that have no scores."""
     n_without_target: int = 0
     """Images that are done but have no mask."""
     n_unreadable_target: int = 0
@@ -63,8 +65,10 @@ class Totals:
         matrices = np.stack([confusion.matrix.cpu().numpy() for confusion in measured.confusions])
         correct = np.diagonal(matrices, axis1=1, axis2=2)
         predicted = matrices.sum(axis=1)[:, : correct.shape[1]]
+        union = matrices.sum(axis=2) + predicted - correct
+        union[:, list(self.excluded)] = 0
         self.intersection.append(correct.astype(np.uint32))
-        self.union.append((matrices.sum(axis=2) + predicted - correct).astype(np.uint32))
+        self.union.append(union.astype(np.uint32))
         self.n_pixels.append(int(matrices[0].sum()))
         self.border_errors.append([border.value for border in measured.borders])
 
@@ -105,7 +109,7 @@ def evaluation_dataset(
 
     datasets = []
     for index, run in enumerate(runs):
-        dataset = score(totals.counts.confusions[index]).to_xarray(class_names)
+        dataset = score(totals.counts.confusions[index], totals.excluded).to_xarray(class_names)
         if totals.counts.borders:
             dataset["border_error"] = totals.counts.borders[index].value
         dataset["n_images"] = _outcome_counts(run.left_out, totals)

@@ -1,5 +1,6 @@
 """From a definition to a network with random weights, always the same ones."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,8 @@ from toolkit.models.definitions import NetworkDefinition
 from toolkit.models.messages import alternatives, shortened
 from toolkit.models.networks import ARCHITECTURES
 from toolkit.models.user_code import load_class
+
+_DRAWING = threading.Lock()  # torch has one generator for all threads
 
 
 class BuildError(ValueError):
@@ -68,9 +71,10 @@ def build_network(definition: NetworkDefinition, *, seed: int = 0, folder: Path 
 @contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Draw from a seed, and leave the process's random numbers as they were."""
-    state = torch.default_generator.get_state()
-    torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(state)
+    with _DRAWING:
+        state = torch.default_generator.get_state()
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed the GPUs as well
+        try:
+            yield
+        finally:
+            torch.default_generator.set_state(state)

@@ -6,7 +6,6 @@ Code of a bundle runs with all rights of whoever loads it; load only bundles tha
 import errno
 import hashlib
 import json
-import math
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -33,7 +32,9 @@ from toolkit.models.weights import WeightsError, fit_weights
 DEFINITION_FILE = "model.json"
 _MOST_DEFINITION_BYTES = 16 * 2**20
 _MOST_CODE_BYTES = 16 * 2**20
+_MOST_WEIGHT_BYTES = 64 * 2**30
 _LARGEST_DIVISOR = 1024
+_LARGEST_NUMBER = 1e9
 _RGB = 3
 
 
@@ -65,7 +66,7 @@ def load_bundle(folder: Path, source: str = "") -> Model:
         the definition's, the code fails, or the weights do not fit the network.
     """
     document = _read_document(folder)
-    weights = _read_checked(folder, document["weights"], "weights")
+    weights = _read_checked(folder, document["weights"], "weights", _MOST_WEIGHT_BYTES)
     definition = NetworkDefinition(
         document.get("architecture", ""), document.get("arguments", {}), _read_code(folder, document)
     )
@@ -76,8 +77,11 @@ def load_bundle(folder: Path, source: str = "") -> Model:
         raise BundleError(f"bundle {document['name']!r} ({folder}): {error}") from (error.__cause__ or error)
     except WeightsError as error:
         raise BundleError(f"bundle {document['name']!r}: {error}") from error
-    own_rules = InputRules.of(network)
-    rules = InputRules(*(document.get(key, value) for key, value in vars(own_rules).items()))
+    try:
+        own_rules = InputRules.of(network)
+        rules = InputRules(*(document.get(key, value) for key, value in vars(own_rules).items()))
+    except ValueError as error:
+        raise BundleError(f"bundle {document['name']!r} ({folder}): {error}") from error
     class_names = tuple(document["class_names"])
     _check_outputs(folder, document["name"], network, rules, len(class_names))
     normalization = Normalization(tuple(document["normalization"]["mean"]), tuple(document["normalization"]["std"]))
@@ -117,7 +121,7 @@ def _is_numbers(value: object, least: float) -> bool:
         isinstance(value, list)
         and len(value) == _RGB
         and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
-        and all(math.isfinite(one) and one >= least for one in value)
+        and all(abs(one) <= _LARGEST_NUMBER and one >= least for one in value)  # not: infinite, or not a number
     )
 
 
@@ -147,7 +151,7 @@ _KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
         "an object with mean and std, three numbers each, std above 0",
         lambda value: (
             _is_object(value, {"mean", "std"})
-            and _is_numbers(value["mean"], -math.inf)
+            and _is_numbers(value["mean"], -_LARGEST_NUMBER)
             and _is_numbers(value["std"], 1e-6)
         ),
     ),
@@ -197,22 +201,24 @@ def _read_document(folder: Path) -> dict[str, Any]:
 def _read_file(path: Path, most_bytes: int | None = None) -> bytes:
     if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is no regular file")  # opening a pipe would wait for ever
-    with path.open("rb") as file:
-        content = file.read(-1 if most_bytes is None else most_bytes + 1)
-    if most_bytes is not None and len(content) > most_bytes:
+    if most_bytes is not None and path.stat().st_size > most_bytes:
         raise OSError(errno.EFBIG, f"it is larger than {most_bytes} bytes")
-    return content
+    return path.read_bytes()
 
 
 def _read_checked(folder: Path, entry: dict[str, str], what: str, most_bytes: int | None = None) -> bytes:
     """The content of a file of the bundle, which is what its sha256 says, where it has one."""
     path = folder / entry["file"]
     try:
-        if not path.resolve().is_relative_to(folder.resolve()):
+        # Nor by way of another folder: save_bundle would write it there.
+        if ".." in path.parts[len(folder.parts) :] or not path.resolve().is_relative_to(folder.resolve()):
             raise BundleError(f"the {what} {entry['file']!r} lies outside {folder}; a bundle holds all of its files")
         content = _read_file(path, most_bytes)
     except OSError as error:
         raise BundleError(f"the {what} {path} cannot be read: {error.strerror}") from error
+    except MemoryError as error:
+        size = path.stat().st_size
+        raise BundleError(f"the {what} {path} have {size} bytes, for which memory does not suffice") from error
     except UnicodeError as error:
         raise BundleError(f"the {what} {entry['file']!r} is no name of a file: {error}") from error
     found = hashlib.sha256(content).hexdigest()

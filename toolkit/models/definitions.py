@@ -70,6 +70,12 @@ class InputRules:
     least_side: int = 1
     """Sides are at least so many pixels."""
 
+    def __post_init__(self) -> None:
+        for name, least in (("size_divisor", 1), ("size_remainder", 0), ("least_side", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
     def accepts(self, side: int) -> bool:
         """Whether the network takes an input whose side is that many pixels."""
         return self.round_up(side) == side

@@ -83,7 +83,7 @@ def _provided(name: ModelName) -> Model:
     try:
         return load(name)
     except ModuleNotFoundError as error:
-        remedy = f"; pip install 'segscape[{name.provider}]'" if name.provider in _EXTRAS else ""
+        remedy = f"; pip install -e '.[{name.provider}]' in the project's folder" if name.provider in _EXTRAS else ""
         raise ImportError(f"model {str(name)!r} needs {error.name!r}, which is not installed{remedy}") from error
 
 

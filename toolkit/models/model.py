@@ -9,6 +9,8 @@ from torch import nn
 
 from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization
 
+_AS_THE_NETWORK_SAYS: Any = None
+
 
 @dataclass(frozen=True, eq=False)
 class Model:
@@ -19,7 +21,7 @@ class Model:
     makes these; build one by hand for networks of your own.
     """
 
-    network: nn.Module
+    network: nn.Module = field(repr=False)
     """The network, in evaluation mode."""
     class_names: tuple[str, ...]
     """Names of the classes, in the order of the network's output channels."""
@@ -33,16 +35,22 @@ class Model:
     """What ``load_model`` takes to load the same model elsewhere; empty for a model built by hand."""
     palette: tuple[tuple[int, int, int], ...] = field(default=(), repr=False)
     """RGB colour of each class, 0…255; empty if none is customary."""
-    size_divisor: int = 1
-    """The network takes sides of ``k * size_divisor + size_remainder`` pixels."""
-    size_remainder: int = 0
+    size_divisor: int = _AS_THE_NETWORK_SAYS
+    """The network takes sides of ``k * size_divisor + size_remainder`` pixels. This and the following are by default
+    what the network's attributes of these names say, or else 1, 0, False and 1."""
+    size_remainder: int = _AS_THE_NETWORK_SAYS
     """See ``size_divisor``: 1 for networks that want sides of 8k + 1."""
-    align_corners: bool = False
+    align_corners: bool = _AS_THE_NETWORK_SAYS
     """How logits that are smaller than the input are upsampled to it: bilinear, corners aligned or not."""
-    least_side: int = 1
+    least_side: int = _AS_THE_NETWORK_SAYS
     """The network takes sides of at least so many pixels; smaller images are padded."""
     definition: NetworkDefinition | None = field(default=None, repr=False)
     """How the network is built; None for one built by hand."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(InputRules.of(self.network)).items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
     @property
     def n_classes(self) -> int:

@@ -1,5 +1,6 @@
 """What an engine does with a batch of images: reading, network and writing overlap; one bad image fails alone."""
 
+import contextlib
 import functools
 import os
 import socket
@@ -16,7 +17,7 @@ import torch
 from toolkit.catalog import LabelPlace
 from toolkit.models import Model, load_model
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
-from toolkit.segmentation import SegmentedImage, Segmenter
+from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
 from toolkit.segmentation.pipeline import WriteBehind, read_ahead
 from toolkit.sources import SourceError, read_image
 
@@ -99,11 +100,31 @@ class _InWork:
     begin: float
     pixels: np.ndarray | None = None
     result: "Future[SegmentedImage] | None" = None
-    error: Exception | None = None
+    failure: "_Failure | None" = None
 
     @property
     def ended(self) -> bool:
-        return self.error is not None or (self.result is not None and self.result.done())
+        return self.failure is not None or (self.result is not None and self.result.done())
+
+    def fail(self, error: Exception) -> None:
+        """Keep what is to be said of an error; the error itself would keep the tensors of the call that raised it."""
+        self.failure = _Failure.of(error, self.uri)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """Why an image failed, as it is recorded."""
+
+    code: str
+    message: str
+
+    @classmethod
+    def of(cls, error: Exception, uri: str) -> "_Failure":
+        if isinstance(error, SourceError):
+            return cls(error.code, str(error))
+        if is_out_of_memory(error):
+            return cls("out_of_memory", f"{uri}: not enough memory: {error}")
+        return cls("internal", f"{uri}: {''.join(traceback.format_exception(error))}")
 
 
 def _segmented(task: Task, segmenter: Segmenter, deadline: float) -> Iterator[_Segmented]:
@@ -120,31 +141,31 @@ def _segmented(task: Task, segmenter: Segmenter, deadline: float) -> Iterator[_S
             image.result = segmenter.add(image.pixels)
         except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
             if image.pixels is None:
-                image.error = error
-            else:
-                _one_by_one(in_work, segmenter)
+                image.fail(error)
+        if not image.ended and image.result is None:
+            _one_by_one(in_work, segmenter)  # not in the handler, where the error keeps memory that is needed now
         while in_work and in_work[0].ended:
             yield _outcome(in_work.popleft(), clock)
         if time.monotonic() >= deadline:
             break
-    try:
+    with contextlib.suppress(Exception):  # which image it was is found out and recorded
         segmenter.finish()
-    except Exception:  # noqa: BLE001 - which image it was is found out and recorded
-        _one_by_one(in_work, segmenter)
+    _one_by_one(in_work, segmenter)
     yield from (_outcome(image, clock) for image in in_work)
 
 
 def _one_by_one(in_work: deque[_InWork], segmenter: Segmenter) -> None:
     """Segment what is not done image by image, so that what raises is the image's own."""
-    segmenter.reset()
-    for image in in_work:
-        if image.ended or image.pixels is None:
-            continue
+    waiting = [(image, image.pixels) for image in in_work if not image.ended and image.pixels is not None]
+    if waiting:
+        segmenter.reset()
+    for image, pixels in waiting:
         try:
-            image.result = segmenter.add(image.pixels)
+            image.result = segmenter.add(pixels)
             segmenter.finish()
         except Exception as error:  # noqa: BLE001 - recorded as this image's
-            image.error = error
+            image.fail(error)
+        if image.failure is not None:
             segmenter.reset()
 
 
@@ -162,19 +183,16 @@ class _Clock:
 
 def _outcome(image: _InWork, clock: _Clock) -> _Segmented:
     seconds = clock.seconds_since(image.begin)
-    try:
-        if image.error is not None:
-            raise image.error
-        assert image.result is not None  # what was read was handed to the segmenter, or has an error
-        result = image.result.result()
-    except SourceError as error:
-        return ImageOutcome(image.row, image.started, seconds, error.code, str(error)), None
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        message = f"{image.uri}: not enough memory: {error}"
-        return ImageOutcome(image.row, image.started, seconds, "out_of_memory", message), None
-    except Exception:  # noqa: BLE001 - whatever it was, it is recorded, and it is this image's alone
-        message = f"{image.uri}: {traceback.format_exc()}"
-        return ImageOutcome(image.row, image.started, seconds, "internal", message), None
+    result = None
+    if image.failure is None:
+        assert image.result is not None  # what was read was handed to the segmenter, or has failed
+        try:
+            result = image.result.result()
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is this image's alone
+            image.fail(error)
+    if result is None:
+        assert image.failure is not None
+        return ImageOutcome(image.row, image.started, seconds, image.failure.code, image.failure.message), None
     soft = result.soft_composition
     outcome = ImageOutcome(
         row=image.row,

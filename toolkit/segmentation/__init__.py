@@ -1,5 +1,6 @@
 """One image → label map and composition: protocol, tiles, forward, merge; and the reference to check them by."""
 
+from toolkit.segmentation.batching import is_out_of_memory
 from toolkit.segmentation.execution import Execution, Precision
 from toolkit.segmentation.memory import bytes_needed
 from toolkit.segmentation.protocol import NUMERICS_VERSION, Protocol
@@ -18,6 +19,7 @@ __all__ = [
     "Segmenter",
     "Tile",
     "bytes_needed",
+    "is_out_of_memory",
     "levels",
     "mean_probabilities",
     "plan",

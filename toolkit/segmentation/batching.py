@@ -53,6 +53,17 @@ class BatchSize:
         """The size that the next batch should have."""
         return self._untried[0] if self._untried else self._best
 
+    def memory_for(self, crop: Tensor) -> Tensor:
+        """Memory for a batch of crops like this one; where it does not suffice, for half as many."""
+        while True:
+            try:
+                shape = (self.current, *crop.shape)
+                return torch.empty(shape, device=crop.device, dtype=crop.dtype, memory_format=torch.channels_last)
+            except RuntimeError as error:
+                if not is_out_of_memory(error) or self.current == 1:
+                    raise
+            self._halve(self.current)
+
     def run(self, network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
         """Call the network; where memory does not suffice, on halves, and from then on with that size.
 
@@ -71,10 +82,14 @@ class BatchSize:
         # Outside the handler: what it holds on to would keep the memory of the failed attempt.
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
-        half = (len(crops) + 1) // 2
+        half = self._halve(len(crops))
+        return torch.cat([self.run(network, crops[:half]), self.run(network, crops[half:])])
+
+    def _halve(self, size: int) -> int:
+        half = (size + 1) // 2
         self._best = min(self._best, half)
         self._untried.clear()
-        return torch.cat([self.run(network, crops[:half]), self.run(network, crops[half:])])
+        return half
 
     def _timed(self, network: Callable[[Tensor], Tensor], crops: Tensor) -> Tensor:
         begin = self._now()
@@ -149,10 +164,7 @@ class Batches:
         size = self._sizes.setdefault(shape, BatchSize(self._given, crop.device, crop.numel() * crop.element_size()))
         waiting = self._waiting.get(shape)
         if waiting is None:
-            memory = torch.empty(
-                (size.current, *shape), device=crop.device, dtype=crop.dtype, memory_format=torch.channels_last
-            )
-            waiting = self._waiting[shape] = _Waiting(memory)
+            waiting = self._waiting[shape] = _Waiting(size.memory_for(crop))
         waiting.crops[len(waiting.receivers)].copy_(crop)
         receiver = _Receiver(shape, take)
         waiting.receivers.append(receiver)

@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from toolkit.segmentation.resampling import resize_rows, source_rows
 from toolkit.segmentation.tiles import Level
 
 _TIE = 1e-6
+_RESIZED_PIXELS = 2**18
 _WHOLE_PIXELS = 2**22
 """Canvases up to this size are made at once; of larger ones, only the rows that a row of tiles covers."""
 
@@ -67,11 +67,7 @@ class Canvas:
         size = (self._level.height, self._level.width)
         if self._source.shape[-2:] == size:
             return self._source[:, rows].to(torch.float32, copy=True)
-        needed = source_rows(self._source.shape[-2], size[0], rows, align_corners=False)
-        slab = self._source[:, needed].double()  # float32 would not know where the pixels of a large image lie
-        first_row, height = needed.start, self._source.shape[-2]
-        image = resize_rows(slab, size, rows, align_corners=False, first_row=first_row, height=height)
-        return (_whole_values(image) if self._protocol.resize == "bilinear_uint8" else image).float()
+        return _bilinear(self._source, size, rows, self._protocol)
 
 
 def _prepared(pixels: Tensor, level: Level, protocol: Protocol) -> Tensor:
@@ -90,8 +86,24 @@ def _resized(pixels: Tensor, size: tuple[int, int], protocol: Protocol) -> Tenso
         picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
         resized = np.array(picture.resize(size[::-1], Image.Resampling.BILINEAR))
         return torch.from_numpy(resized).permute(2, 0, 1).to(pixels.device)
-    image = F.interpolate(pixels[None].double(), size=size, mode="bilinear", align_corners=False)[0]
-    return _whole_values(image).to(torch.uint8) if protocol.resize == "bilinear_uint8" else image.float()
+    image = _bilinear(pixels, size, slice(0, size[0]), protocol)
+    return image.to(torch.uint8) if protocol.resize == "bilinear_uint8" else image
+
+
+def _bilinear(source: Tensor, size: tuple[int, int], rows: slice, protocol: Protocol) -> Tensor:
+    """Some rows of an image that is resized to a size, float32 ``(3, n_rows, size[1])``; some at a time, because they
+    are computed in float64: float32 would not know where the pixels of a large image lie."""
+    height, width = source.shape[-2:]
+    step = max(int(_RESIZED_PIXELS / max(width * height / size[0], size[1])), 1)
+    resized = torch.empty(3, rows.stop - rows.start, size[1], device=source.device)
+    for start in range(rows.start, rows.stop, step):
+        part = slice(start, min(start + step, rows.stop))
+        needed = source_rows(height, size[0], part, align_corners=False)
+        slab = source[:, needed].double()
+        image = resize_rows(slab, size, part, align_corners=False, first_row=needed.start, height=height)
+        rounded = _whole_values(image) if protocol.resize == "bilinear_uint8" else image
+        resized[:, part.start - rows.start : part.stop - rows.start] = rounded
+    return resized
 
 
 def _whole_values(image: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ _ROUNDING = {"half_even": "rounded", "half_up": "rounded, halves up", "floor": "
 
 def description(protocol: "Protocol") -> str:
     """The steps of a protocol, one line each, with every field's value in the last."""
-    steps = [_rescaling(protocol), _tiling(protocol), _padding(protocol), *_mirroring(protocol), *_merging(protocol)]
+    steps = [_rescaling(protocol), _tiling(protocol), *_padding(protocol), *_mirroring(protocol), *_merging(protocol)]
     lines = [f"{number}. {step}" for number, step in enumerate(steps, start=1)]
     return "\n".join([*lines, "", *_table(protocol)])
 
@@ -49,12 +49,14 @@ def _tiling(protocol: "Protocol") -> str:
     return f"tiles of {side} × {side} px every {protocol.stride} px, the last one snapped to the edge"
 
 
-def _padding(protocol: "Protocol") -> str:
+def _padding(protocol: "Protocol") -> list[str]:
+    if protocol.mode == "whole" and protocol.fit != "pad":
+        return []
     value = "the model's mean colour" if protocol.pad_value == "mean" else "black"
     where = {"center": "on all sides", "bottom_right": "at the bottom and right"}
     if protocol.padding == "none":
-        return f"smaller images are not padded, but up to a size that the network takes ({value})"
-    return f"smaller images are padded {where[protocol.padding]} with {value}"
+        return [f"smaller images are not padded, but up to a size that the network takes ({value})"]
+    return [f"smaller images are padded {where[protocol.padding]} with {value}"]
 
 
 def _mirroring(protocol: "Protocol") -> list[str]:
@@ -75,9 +77,14 @@ def _merging(protocol: "Protocol") -> list[str]:
     weights = "equal weights" if protocol.blend == "constant" else "gaussian weights"
     restore = f"resized to the image's size ({corners(protocol.restore_align_corners)})"
     upsampled = f"the network's logits are resized to the tile ({output})"
+    tiles = (
+        f"the {protocol.merge}"
+        if protocol.mode == "whole"
+        else f"the tiles' {protocol.merge}, averaged with {weights},"
+    )
     if protocol.merge == "probabilities":
-        return [f"{upsampled}, then softmax", f"tiles are averaged with {weights} as probabilities, {restore}", _MEAN]
-    return [upsampled, f"tiles are averaged with {weights} as logits, {restore}, then softmax", _MEAN]
+        return [f"{upsampled}, then softmax", f"{tiles} are {restore}", _MEAN]
+    return [upsampled, f"{tiles} are {restore}, then softmax", _MEAN]
 
 
 _MEAN = "mean of all passes' probabilities; each pixel gets the class with the greatest"

@@ -1,5 +1,6 @@
 """How the network is called: device, precision, compilation and batches; none of it a matter of the protocol."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,12 @@ from toolkit.models import Model
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 MAX_BATCH_SIZE = 4096
+
+# torch has one such setting for all threads.
+_SETTINGS_OF_THE_PROCESS = threading.RLock()
+
+# Of different shapes; torch.compile goes back to eager execution, silently, after 8.
+_MOST_COMPILED = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +66,11 @@ class PreparedNetwork:
     Raises
     ------
     ValueError
-        The precision is not one that the network's device has.
+        The precision is not one that the network's device has, or the network is in training mode or not of float32.
     """
 
     def __init__(self, model: Model, execution: Execution) -> None:
+        _check_network(model)
         self.device = device_of(model)
         self._model = model
         self._execution = execution
@@ -99,9 +107,26 @@ def device_of(model: Model) -> torch.device:
     return torch.device("cpu") if tensor is None else tensor.device
 
 
+def _check_network(model: Model) -> None:
+    if model.network.training:
+        raise ValueError(f"{model.name} is in training mode, in which images change each other; call network.eval()")
+    for parameter in model.network.parameters():
+        if parameter.is_floating_point() and parameter.dtype != torch.float32:
+            raise ValueError(
+                f"{model.name} has weights of {parameter.dtype}; call network.float(), and choose a precision instead"
+            )
+
+
 def _compiled(network: nn.Module) -> Callable[[Tensor], Tensor]:
     compiled: Any = torch.compile(network, dynamic=False)
-    return lambda crops: compiled(crops).clone()  # a compiled network may give the same memory again
+
+    def call(crops: Tensor) -> Tensor:
+        limits = {"recompile_limit": _MOST_COMPILED, "accumulated_recompile_limit": 4 * _MOST_COMPILED}
+        with torch._dynamo.config.patch(limits):
+            logits: Tensor = compiled(crops)
+        return logits.clone()  # a compiled network may give the same memory again
+
+    return call
 
 
 def _arithmetic(precision: Precision, device: torch.device) -> AbstractContextManager[Any]:
@@ -116,9 +141,13 @@ def float32_arithmetic(device: torch.device, *, tf32: bool = False) -> Iterator[
     if device.type != "cuda":
         yield
         return
-    before = (torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32)
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = tf32
-    try:
-        yield
-    finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = before
+    settings = (torch.backends.cudnn.conv, torch.backends.cuda.matmul)  # type: ignore[attr-defined]
+    with _SETTINGS_OF_THE_PROCESS:
+        before = [one.fp32_precision for one in settings]
+        try:
+            for one in settings:
+                one.fp32_precision = "tf32" if tf32 else "ieee"
+            yield
+        finally:
+            for one, precision in zip(settings, before, strict=True):
+                one.fp32_precision = precision

@@ -75,7 +75,9 @@ class PassOutputs:
         """
         first = next(iter(self._tiles.values()))[0]
         widest = max(size[1], self.level.canvas[1])
-        n_rows = max(_STRIP_FLOATS.get(first.device.type, 2**27) // (len(first) * widest), _LEAST_STRIP_ROWS)
+        taller = max(self.level.height / size[0], 1)  # rows of the canvas that a row of the image is made of
+        most = _STRIP_FLOATS.get(first.device.type, 2**27) / (len(first) * widest)
+        n_rows = max(int(max(most, _LEAST_STRIP_ROWS) / taller), 1)
         for start in range(rows.start, rows.stop, n_rows):
             strip = slice(start, min(start + n_rows, rows.stop))
             probabilities = self._probabilities(strip, size)

@@ -3,7 +3,8 @@
 * ``default``: what ``Protocol()`` is.
 * ``semseg``: hszhao/semseg, ``tool/test.py``, the PyTorch PSPNet. ADE20K and VOC; for Cityscapes ``base_size=2048,
   crop_size=713``. Its multiscale set is ``(0.5, 0.75, 1.0, 1.25, 1.5, 1.75)``.
-* ``keras``: Vladkryvoruchko/PSPNet-Keras-tensorflow, ``pspnet.py``, with sliding windows. Scale sets of the paper on
+* ``keras``: Vladkryvoruchko/PSPNet-Keras-tensorflow, ``pspnet.py``, with sliding windows; probabilities go to the
+  image's size by scipy's ``ndimage.zoom``, which aligns corners. Scale sets of the paper on
   scaling: ``(1.0,)``, ``(0.5, 1.0)``, ``(0.75, 1.0, 1.25)``, ``(0.5, 0.75, 1.0, 1.25)``. Without sliding windows the
   image is squashed: ``mode="whole", scale_base="square", base_size=473``.
 * ``mmseg1``: mmsegmentation 1.x, mode slide; test-time augmentation multiplies the image's own size.
@@ -53,6 +54,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "flip_merge": "tile",
         "merge": "probabilities",
         "output_align_corners": True,
+        "restore_align_corners": True,
     },
     "mmseg1": {**_MMSEG, "scale_base": "original"},
     "mmseg0": {**_MMSEG, "scale_base": "short", "base_size": 512, "long_limit": 2048},

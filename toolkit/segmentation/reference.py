@@ -83,7 +83,7 @@ def _one_pass(image: Tensor, original: tuple[int, int], model: Model, protocol: 
     if protocol.upsample == "image":
         logits = _logits(model, canvas, original, protocol)
         if protocol.flip and protocol.flip_merge == "tile":
-            logits = (logits + _logits(model, canvas.flip(-1), original, protocol).flip(-1)) / 2
+            logits = (logits + _logits(model, canvas, original, protocol, mirrored=True)) / 2
         return logits.softmax(0)
 
     weight = _tile_weight(crop_height, crop_width, protocol).to(device)
@@ -94,7 +94,7 @@ def _one_pass(image: Tensor, original: tuple[int, int], model: Model, protocol: 
             tile = canvas[:, row : row + crop_height, column : column + crop_width]
             output = _tile_output(model, tile, protocol)
             if protocol.flip and protocol.flip_merge == "tile":
-                output = (output + _tile_output(model, tile.flip(-1), protocol).flip(-1)) / 2
+                output = (output + _tile_output(model, tile, protocol, mirrored=True)) / 2
             summed[:, row : row + crop_height, column : column + crop_width] += output * weight
             counted[row : row + crop_height, column : column + crop_width] += weight
 
@@ -104,14 +104,16 @@ def _one_pass(image: Tensor, original: tuple[int, int], model: Model, protocol: 
     return merged.softmax(0) if protocol.merge == "logits" else merged
 
 
-def _tile_output(model: Model, tile: Tensor, protocol: Protocol) -> Tensor:
-    logits = _logits(model, tile, (tile.shape[-2], tile.shape[-1]), protocol)
+def _tile_output(model: Model, tile: Tensor, protocol: Protocol, *, mirrored: bool = False) -> Tensor:
+    logits = _logits(model, tile, (tile.shape[-2], tile.shape[-1]), protocol, mirrored=mirrored)
     return logits.softmax(0) if protocol.merge == "probabilities" else logits
 
 
-def _logits(model: Model, tile: Tensor, size: tuple[int, int], protocol: Protocol) -> Tensor:
+def _logits(model: Model, tile: Tensor, size: tuple[int, int], protocol: Protocol, *, mirrored: bool = False) -> Tensor:
+    """Logits ``(n_classes, *size)`` of a tile; of its mirror image, turned back, if asked for."""
     aligned = model.align_corners if protocol.output_align_corners is None else protocol.output_align_corners
-    logits: Tensor = model.network(tile[None]).float()
+    logits: Tensor = model.network(tile.flip(-1)[None]).flip(-1) if mirrored else model.network(tile[None])
+    logits = logits.float()
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=aligned)[0].double()
 
 

@@ -8,8 +8,9 @@ from torch import Tensor
 
 from toolkit.models import Model
 from toolkit.segmentation.batching import Batches
-from toolkit.segmentation.execution import Execution, Precision, PreparedNetwork
+from toolkit.segmentation.execution import Execution, Precision, PreparedNetwork, float32_arithmetic
 from toolkit.segmentation.image import ImageOnItsWay
+from toolkit.segmentation.pixels import checked_pixels, tensor_of
 from toolkit.segmentation.protocol import Protocol
 from toolkit.segmentation.segmenter import SegmentedImage, Segmenter
 from toolkit.sources import read_image
@@ -96,26 +97,10 @@ def mean_probabilities(
     execution = Execution() if execution is None else execution
     network = PreparedNetwork(model, execution)
     batches = Batches(network, execution.batch_size)
-    image = torch.from_numpy(np.require(checked_pixels(pixels), requirements=["C", "W"])).to(network.device)
+    image = tensor_of(checked_pixels(pixels)).to(network.device)
     bands: list[Tensor] = []
     on_its_way = ImageOnItsWay(image.permute(2, 0, 1), model, protocol, lambda rows, total: bands.append(total.clone()))
-    on_its_way.send_through(batches)
-    batches.finish()
+    with float32_arithmetic(network.device):
+        on_its_way.send_through(batches)
+        batches.finish()
     return torch.cat(bands, dim=1).div_(on_its_way.n_passes)
-
-
-def checked_pixels(pixels: object) -> np.ndarray:
-    """The pixels, if they are an RGB image.
-
-    Raises
-    ------
-    TypeError, ValueError
-        They are not uint8 ``(height, width, 3)``.
-    """
-    if not isinstance(pixels, np.ndarray):
-        raise TypeError(f"pixels must be a numpy array or the path of an image, not {type(pixels).__name__}")
-    if pixels.dtype != np.uint8:
-        raise TypeError(f"pixels must be uint8, not {pixels.dtype}; scale other types to 0…255 first")
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.size == 0:
-        raise ValueError(f"pixels must have shape (height, width, 3) and at least one pixel, not {pixels.shape}")
-    return pixels

@@ -13,6 +13,7 @@ from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_arithmetic
 from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.memory import bytes_needed
+from toolkit.segmentation.pixels import checked_pixels, tensor_of
 from toolkit.segmentation.protocol import Protocol
 
 # So many images may wait for a batch to fill up before it is run as it is.
@@ -61,6 +62,7 @@ class Segmenter:
         self._protocol = protocol
         self._soft = soft_composition
         self._network = PreparedNetwork(model, execution)
+        self._batch_size = execution.batch_size
         self._batches = Batches(self._network, execution.batch_size)
         self._under_way: deque[_Summary] = deque()
         self._output_stride: float | None = None
@@ -81,13 +83,15 @@ class Segmenter:
 
         Raises
         ------
+        TypeError, ValueError
+            The pixels are of another type or shape than they must be.
         MemoryError
             The image needs more memory than there is.
         Exception
             What the network raised; this image or one that shared a batch with it is the cause. Call `reset`, and try
             each that is not done alone.
         """
-        self._check_memory(pixels)
+        self._check_memory(checked_pixels(pixels))
         summary = _Summary(pixels.shape[:2], self._model, self._soft, self._network.device)
         image = ImageOnItsWay(_uploaded(pixels, self._network.device), self._model, self._protocol, summary.add_rows)
         summary.n_passes = image.n_passes
@@ -108,8 +112,10 @@ class Segmenter:
         self._report(most_behind=0)
 
     def reset(self) -> None:
-        """Forget all images whose results are not there."""
+        """Forget all images whose results are not there; their futures are cancelled."""
         self._batches.clear()
+        for summary in self._under_way:
+            summary.result.cancel()
         self._under_way.clear()
 
     def _n_waiting(self) -> int:
@@ -135,7 +141,14 @@ class Segmenter:
             # Not the network that may be compiled, which would be compiled once more for this size.
             logits = PreparedNetwork(self._model, Execution())(torch.zeros(1, 3, side, side))
             self._output_stride = side / max(logits.shape[-2:])
-        needed = bytes_needed(height, width, self._model, self._protocol, output_stride=self._output_stride)
+        needed = bytes_needed(
+            height,
+            width,
+            self._model,
+            self._protocol,
+            output_stride=self._output_stride,
+            batch_size=self._batch_size or 1,
+        )
         free = psutil.virtual_memory().available
         if needed > free:
             raise MemoryError(
@@ -228,8 +241,7 @@ def _counts(labels: Tensor, n_classes: int) -> Tensor:
 
 def _uploaded(pixels: np.ndarray, device: torch.device) -> Tensor:
     """The pixels on the device, uint8 ``(3, height, width)``."""
-    # torch takes no view that runs backwards, such as BGR turned into RGB.
-    image = torch.from_numpy(np.require(pixels, requirements=["C", "W"]))
+    image = tensor_of(pixels)
     if device.type == "cuda":
         image = image.pin_memory().to(device, non_blocking=True)
     return image.permute(2, 0, 1).contiguous()

@@ -15,7 +15,7 @@ from toolkit.evaluation.encoding import MaskDecoder
 from toolkit.evaluation.targets import TargetFinder, find_targets
 from toolkit.models import DatasetDescriptor, Model, load_dataset
 from toolkit.scenes import Scene
-from toolkit.segmentation.segment import checked_pixels
+from toolkit.segmentation.pixels import checked_pixels
 from toolkit.sources import list_images, normalize_uri, read_image
 
 Image = np.ndarray | str | os.PathLike[str] | Scene

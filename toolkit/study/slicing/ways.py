@@ -86,9 +86,9 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
             self._pool = ThreadPoolExecutor(
                 self._n_threads, thread_name_prefix="slice", initializer=torch.set_num_threads, initargs=(1,)
             )
-            model = replace(model, network=_InThreads(model.network, self._pool))
+            model = replace(model, network=_InThreads(model.network, self._pool).eval())
         elif way == "streams":
-            model = replace(model, network=_InStreams(model.network, device))
+            model = replace(model, network=_InStreams(model.network, device).eval())
         execution = Execution(precision=precision, batch_size=1 if way == "one by one" else _slices_in_all(protocol))
         self._segmenter = Segmenter(model, protocol, execution=execution)
 
