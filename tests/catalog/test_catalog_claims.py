@@ -5,40 +5,45 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from claiming import claim_next
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from toolkit.catalog import Catalog, Owner, RunSettings
-from toolkit.catalog.claims import claim_next_generation
+from toolkit.catalog.claims import claim_generation, is_overtaken, latest_claim
 from toolkit.catalog.layout import claims_path
-from toolkit.catalog.objects import get, put_if_absent
+from toolkit.catalog.objects import put_if_absent
 
 
 def test_generations_count_from_zero_per_block(store: Store) -> None:
     owner = Owner()
-    assert [claim_next_generation(store, "run", 0, 0, owner) for _ in range(3)] == [0, 1, 2]
-    assert claim_next_generation(store, "run", 0, 1, owner) == 0
-    assert claim_next_generation(store, "run", 1, 0, owner) == 0
-    assert claim_next_generation(store, "other", 0, 0, owner) == 0
+    assert latest_claim(store, "run", 0, 0) is None
+    for generation in range(3):
+        assert claim_generation(store, "run", 0, 0, generation, owner)
+        claim = latest_claim(store, "run", 0, 0)
+        assert claim is not None
+        assert (claim.generation, claim.owner) == (generation, owner)
+    assert latest_claim(store, "run", 0, 1) is None
+    assert latest_claim(store, "run", 1, 0) is None
+    assert latest_claim(store, "other", 0, 0) is None
 
 
 @pytest.mark.parametrize("n_owners", [2, 8])
-def test_two_owners_never_get_the_same_generation(store: Store, n_owners: int) -> None:
+def test_of_several_owners_one_gets_a_generation(store: Store, n_owners: int) -> None:
     n_claims = 20
     together = threading.Barrier(n_owners)
 
-    def claim_often(owner: Owner) -> list[int]:
-        claimed = []
-        for _ in range(n_claims):
+    def claim_all(owner: Owner) -> list[int]:
+        won = []
+        for generation in range(n_claims):
             together.wait()
-            claimed.append(claim_next_generation(store, "run", 0, 0, owner))
-        return claimed
+            if claim_generation(store, "run", 0, 0, generation, owner):
+                won.append(generation)
+        return won
 
     with ThreadPoolExecutor(n_owners) as pool:
-        claimed = [
-            generation for got in pool.map(claim_often, (Owner() for _ in range(n_owners))) for generation in got
-        ]
-    assert sorted(claimed) == list(range(n_owners * n_claims))
+        won = [generation for got in pool.map(claim_all, (Owner() for _ in range(n_owners))) for generation in got]
+    assert sorted(won) == list(range(n_claims))
 
 
 def test_an_object_is_created_once(store: Store) -> None:
@@ -55,20 +60,30 @@ def test_owners_of_one_process_differ() -> None:
 def test_what_a_killed_writer_left_does_no_harm(tmp_path: Path) -> None:
     store = LocalStore(tmp_path)
     owner = Owner()
-    assert claim_next_generation(store, "run", 0, 0, owner) == 0
+    assert claim_generation(store, "run", 0, 0, 0, owner)
     folder = tmp_path / claims_path("run", 0, 0)
     (folder / "1.0123456789abcdef.partial").write_bytes(b"{")
     (folder / "9.partial").write_bytes(b"")
     (folder / ".9").write_bytes(b"")
-    assert claim_next_generation(store, "run", 0, 0, owner) == 1
+    claim = latest_claim(store, "run", 0, 0)
+    assert claim is not None
+    assert claim.generation == 0
 
 
-def test_a_claim_says_who_made_it(store: Store, catalog: Catalog, run_id: str) -> None:
-    owner = Owner()
-    catalog.claim(run_id, catalog.segments()[0], 1, owner)
-    claim = (get(store, f"{claims_path(run_id, 0, 1)}/0") or b"").decode()
-    assert owner.host in claim
-    assert owner.token in claim
+def test_a_block_says_when_it_was_overtaken(store: Store, catalog: Catalog, run_id: str) -> None:
+    (shape,) = catalog.segments()
+    first = claim_next(catalog, run_id, shape, 0)
+    assert not first.is_overtaken
+    second = claim_next(catalog, run_id, shape, 0)
+    assert first.is_overtaken
+    assert not second.is_overtaken
+    assert is_overtaken(store, run_id, 0, 0, 0)
+
+
+def test_who_comes_second_gets_nothing(catalog: Catalog, run_id: str) -> None:
+    (shape,) = catalog.segments()
+    assert catalog.claim(run_id, shape, 0, Owner(), 0) is not None
+    assert catalog.claim(run_id, shape, 0, Owner(), 0) is None
 
 
 def test_drivers_may_claim_different_blocks_at_once(store: Store, settings: RunSettings) -> None:
@@ -80,7 +95,7 @@ def test_drivers_may_claim_different_blocks_at_once(store: Store, settings: RunS
 
     def claim(block: int) -> None:
         together.wait()
-        catalog.claim(run_id, shape, block, Owner())
+        assert catalog.claim(run_id, shape, block, Owner()) is not None
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(claim, range(8)))

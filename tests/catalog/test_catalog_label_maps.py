@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from claiming import claim_next
 from zarr.abc.store import Store
 
 from toolkit.catalog import Catalog, CatalogError, LabelFolder, OwnedBlock, Owner, RunSettings
@@ -22,7 +23,7 @@ def folder(store: Store) -> LabelFolder:
 
 @pytest.fixture
 def owned(catalog: Catalog, run_id: str) -> OwnedBlock:
-    return catalog.claim(run_id, catalog.segments()[0], 0, Owner())
+    return claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -51,7 +52,7 @@ def test_maps_of_nothing_but_class_0(folder: LabelFolder) -> None:
 
 def test_a_part_is_at_most_two_objects(tmp_path: Path, settings: RunSettings) -> None:
     catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg"])
-    folder = catalog.claim(catalog.start_run(settings), catalog.segments()[0], 0, Owner()).labels
+    folder = claim_next(catalog, catalog.start_run(settings), catalog.segments()[0], 0, Owner()).labels
     folder.write(0, [np.ones(size, dtype=np.uint8) for size in SIZES])
     (part,) = (tmp_path / "demo.zarr" / "runs").glob("*/00000/0/labels/0/0")
     assert len([path for path in part.rglob("*") if path.is_file()]) == 2
@@ -73,7 +74,7 @@ class TestOfACatalog:
         labels = np.arange(6, dtype=np.uint8).reshape(2, 3)
         (first, second) = owned.labels.write(4, [labels, labels + 1])
         for row, place in ((1, first), (2, second)):
-            note_done(owned, row, label_part=place.part, label_offset=place.offset)
+            note_done(owned, row, label_place=place.packed())
         owned.writer.flush()
         np.testing.assert_array_equal(catalog.labels(run_id, 1), labels)
         np.testing.assert_array_equal(catalog.labels(None, 2), labels + 1)
@@ -83,18 +84,18 @@ class TestOfACatalog:
 
     def test_of_a_later_segment(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         catalog.add(["/photos/new.jpg"])
-        owned = catalog.claim(run_id, catalog.segments()[1], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.segments()[1], 0, Owner())
         (place,) = owned.labels.write(0, [np.full((2, 3), 2, dtype=np.uint8)])
-        note_done(owned, 0, label_part=place.part, label_offset=place.offset)
+        note_done(owned, 0, label_place=place.packed())
         owned.writer.flush()
         assert (catalog.labels(run_id, 10) == 2).all()
         assert (catalog.labels(run_id, "/photos/new.jpg") == 2).all()
 
     def test_of_the_generation_that_the_result_is_from(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
-        blocks = [catalog.claim(run_id, catalog.segments()[0], 0, Owner()) for _ in range(2)]
+        blocks = [claim_next(catalog, run_id, catalog.segments()[0], 0, Owner()) for _ in range(2)]
         for number, owned in enumerate(blocks):
             (place,) = owned.labels.write(0, [np.full((2, 3), number, dtype=np.uint8)])
-            note_done(owned, number, label_part=place.part, label_offset=place.offset)
+            note_done(owned, number, label_place=place.packed())
             owned.writer.flush()
         assert (catalog.labels(run_id, 0) == 0).all()
         assert (catalog.labels(run_id, 1) == 1).all()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
+from claiming import claim_next
 from zarr.abc.store import Store
 
 from toolkit.catalog import DONE, ERROR_CODES, PENDING, Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
@@ -24,7 +25,7 @@ def claim(catalog: Catalog, run_id: str) -> Callable[..., OwnedBlock]:
     """Claims a block of the catalog's first segment."""
 
     def claim(block: int = 0) -> OwnedBlock:
-        return catalog.claim(run_id, catalog.segments()[0], block, Owner())
+        return claim_next(catalog, run_id, catalog.segments()[0], block, Owner())
 
     return claim
 
@@ -59,7 +60,7 @@ class TestLayout:
     ) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", [f"/{number}.jpg" for number in range(10)], block_size=4)
         run_id = catalog.start_run(settings)
-        owned = [catalog.claim(run_id, catalog.segments()[0], block, Owner()) for block in range(3)]
+        owned = [claim_next(catalog, run_id, catalog.segments()[0], block, Owner()) for block in range(3)]
         note_done(owned[1], 5)
         owned[1].writer.flush()
         chunks = {path.name for path in (tmp_path / "demo.zarr" / "runs").glob("*/00000/0/status/c/*")}
@@ -70,7 +71,7 @@ class TestLayout:
     ) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg", "/b.jpg"])
         run_id = catalog.start_run(settings)
-        owned = catalog.claim(run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
         note_done(owned, 1, 2)
         owned.writer.flush()
         opened = xr.open_zarr(tmp_path / "demo.zarr", group=f"runs/{run_id}/00000/0", consolidated=False)
@@ -317,7 +318,7 @@ class TestTable:
     def test_every_error_code_has_its_name(self, store: Store, settings: RunSettings, note_failed: Note) -> None:
         catalog = Catalog.create(store, [f"/{code}.jpg" for code in ERROR_CODES])
         run_id = catalog.start_run(settings)
-        owned = catalog.claim(run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
         for row in range(len(ERROR_CODES)):
             note_failed(owned, row, error=row)
         owned.writer.flush()
@@ -370,7 +371,7 @@ class TestErrors:
     ) -> None:
         catalog.add(["/photos/new.jpg"])
         FailureLog(store, run_id, Owner()).append([Failure(1, 0, 0, "missing", "gone")])
-        owned = catalog.claim(run_id, catalog.segments()[1], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.segments()[1], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
         errors = catalog.errors(run_id)
@@ -402,7 +403,7 @@ class TestErrors:
         FailureLog(catalog.store, run_id, owner := Owner()).append([Failure(0, 0, 0, "missing", "gone")])
         cut = tmp_path / "demo.zarr" / log_path(run_id) / owner.name / "000001.0123456789abcdef.partial"
         cut.write_text('{"segment": 0, "row": 1, "att')
-        owned = catalog.claim(run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
         assert catalog.errors(run_id).message.tolist() == ["gone"]

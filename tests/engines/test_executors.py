@@ -135,7 +135,7 @@ class TestIPyParallel(ExecutorTests):
 
 
 def test_killing_an_engine_fails_only_the_task_that_it_ran() -> None:
-    with Cluster.start("local", n=2) as cluster:
+    with Cluster.start("local", n=2, replace=False) as cluster:
         executor = cluster.executor()
         futures = [executor.submit(time.sleep, 2.0) for _ in range(2)] + [executor.submit(abs, -3)]
         time.sleep(0.5)
@@ -150,7 +150,7 @@ def test_killing_an_engine_fails_only_the_task_that_it_ran() -> None:
 
 
 def test_with_the_last_engine_gone_nothing_hangs() -> None:
-    with Cluster.start("local", n=1) as cluster:
+    with Cluster.start("local", n=1, replace=False) as cluster:
         executor = cluster.executor()
         fatal = executor.submit(signal.raise_signal, signal.SIGKILL)
         queued = [executor.submit(abs, -3) for _ in range(5)]

@@ -47,12 +47,29 @@ def test_one_of_two(cluster: Cluster, catalog: Catalog, model: Model, protocol: 
         assert catalog.labels(run.id, image).shape == (64, 96)
 
 
-def test_both(cluster: Cluster, catalog: Catalog, model: Model, protocol: Protocol) -> None:
+def test_both_are_replaced(cluster: Cluster, catalog: Catalog, model: Model, protocol: Protocol) -> None:
     pids = cluster.resources()["pid"].tolist()
     run = tk.segment(catalog, model, protocol, cluster=cluster, flush_seconds=0.2)
     wait_for(run, 6)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
+    run.wait(120)
+    assert (run.progress.state, run.progress.done, run.progress.failed) == ("finished", len(catalog), 0)
+    assert run.progress.engines_lost >= 1
+    assert not set(pids) & set(cluster.resources()["pid"])
+
+
+def test_both_without_replacement(catalog: Catalog, model: Model, protocol: Protocol) -> None:
+    with Cluster.start("local", n=2, replace=False) as cluster:
+        pids = cluster.resources()["pid"].tolist()
+        run = tk.segment(catalog, model, protocol, cluster=cluster, flush_seconds=0.2)
+        wait_for(run, 6)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        _stops_without_engines(run, catalog, model, protocol)
+
+
+def _stops_without_engines(run: Run, catalog: Catalog, model: Model, protocol: Protocol) -> None:
     begin = time.monotonic()
     with pytest.raises(RunError, match=r"(?s)all engines have died.*make the same call again") as caught:
         run.wait(60)

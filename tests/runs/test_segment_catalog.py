@@ -20,7 +20,7 @@ from toolkit import Catalog, Model, Protocol
 from toolkit.catalog import LabelFolder
 from toolkit.catalog.records import read_record
 from toolkit.catalog.results import GenerationArrays
-from toolkit.runs import BatchEnded, Event, Flushed, Run, RunEnded, RunError, RunStarted
+from toolkit.runs import BatchEnded, Counted, Event, Flushed, Run, RunEnded, RunError, RunStarted
 
 
 class TestResults:
@@ -258,8 +258,9 @@ class TestObservers:
         run.wait()
         assert events[0] == RunStarted(run.id, total=10, done=0, failed=0, todo=10, n_engines=1)
         assert events[-1] == RunEnded("finished")
-        assert isinstance(events[-2], Flushed)
-        between = events[1:-1]
+        assert events[-2] == Counted(total=10, done=10, failed=0, todo=0)
+        assert isinstance(events[-3], Flushed)
+        between = events[1:-2]
         assert {type(event) for event in between} == {BatchEnded, Flushed}
         assert sum(event.done for event in between if isinstance(event, BatchEnded)) == 10
 

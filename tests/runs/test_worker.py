@@ -5,9 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from claiming import claim_next
 from PIL import Image
 
-from toolkit.catalog import Catalog, Owner, RunSettings
+from toolkit.catalog import Catalog, LabelPlace, Owner, RunSettings
 from toolkit.models import Model, load_model
 from toolkit.runs.tasks import Task, Work
 from toolkit.runs.worker import _load_once, segment_batch, segmenter_of
@@ -22,7 +23,7 @@ def task(catalog: Catalog, model: Model, small_protocol: Protocol, small_photos:
         model.name, model.digest, model.class_names, small_protocol.to_dict(), NUMERICS_VERSION, model.palette
     )
     shape = catalog.segments()[0]
-    owned = catalog.claim(catalog.start_run(settings), shape, 0, Owner())
+    owned = claim_next(catalog, catalog.start_run(settings), shape, 0, Owner())
     return Task(
         work=Work(model.source, model.digest, small_protocol, ReadLimits()),
         rows=(0, 1, 2, 3),
@@ -36,14 +37,14 @@ def task(catalog: Catalog, model: Model, small_protocol: Protocol, small_photos:
 def test_every_image_has_an_outcome_in_order(task: Task, model: Model) -> None:
     outcome = segment_batch(task, segmenter_of(task.work, model))
     assert [image.row for image in outcome.images] == [0, 1, 2, 3]
-    assert all(image.error == "" and image.label_part == 0 for image in outcome.images)
+    assert all(image.error == "" and LabelPlace.unpacked(image.label_place).part == 0 for image in outcome.images)
     assert outcome.seconds > 0
 
 
 def test_after_its_time_it_comes_back_with_what_it_has(task: Task, model: Model) -> None:
     outcome = segment_batch(replace(task, seconds=0.0), segmenter_of(task.work, model))
     assert [image.row for image in outcome.images] == [0]
-    assert outcome.images[0].label_part == 0
+    assert LabelPlace.unpacked(outcome.images[0].label_place).part == 0
 
 
 def test_an_image_that_memory_cannot_hold_fails_alone(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from claiming import claim_next
 
 from toolkit.catalog import DONE, FAILED, Catalog, Owner, RunSettings
 
@@ -70,11 +71,11 @@ def make_run() -> MakeRun:
     ) -> str:
         run_id = catalog.start_run(RunSettings("a model", "0" * 64, tuple(class_names), {}, 1, tuple(palette)))
         (shape,) = catalog.segments()
-        owned = catalog.claim(run_id, shape, 0, Owner())
+        owned = claim_next(catalog, run_id, shape, 0, Owner())
         places = owned.labels.write(0, list(label_maps.values())) if label_maps and keep_labels else []
         for position, (row, labels) in enumerate(label_maps.items()):
             counts = np.bincount(labels.ravel(), minlength=len(class_names))
-            place = {"label_part": 0, "label_offset": places[position].offset} if places else {}
+            place = {"label_place": places[position].packed()} if places else {}
             height, width = labels.shape
             owned.writer.set(
                 row, status=DONE, composition=counts / labels.size, height=height, width=width, attempts=1, **place

@@ -2,11 +2,13 @@
 
 from toolkit.catalog.blocks import OwnedBlock
 from toolkit.catalog.catalog import Catalog
-from toolkit.catalog.claims import Owner
+from toolkit.catalog.claims import Claim
 from toolkit.catalog.errors import ERROR_CODES, ERROR_MEANINGS, CatalogError
 from toolkit.catalog.failures import Failure, FailureLog
 from toolkit.catalog.labels import LabelFolder, LabelPlace
 from toolkit.catalog.layout import DONE, FAILED, PENDING
+from toolkit.catalog.owners import Heartbeat, Owner, Watch
+from toolkit.catalog.provenance import Session
 from toolkit.catalog.records import RunSettings
 from toolkit.catalog.results import SegmentShape
 
@@ -18,12 +20,16 @@ __all__ = [
     "PENDING",
     "Catalog",
     "CatalogError",
+    "Claim",
     "Failure",
     "FailureLog",
+    "Heartbeat",
     "LabelFolder",
     "LabelPlace",
     "OwnedBlock",
     "Owner",
     "RunSettings",
     "SegmentShape",
+    "Session",
+    "Watch",
 ]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from zarr.abc.store import Store
 
-from toolkit.catalog.claims import Owner, claim_next_generation
+from toolkit.catalog.claims import claim_generation, is_overtaken
 from toolkit.catalog.labels import LabelFolder
+from toolkit.catalog.owners import Owner
 from toolkit.catalog.records import read_record
 from toolkit.catalog.results import BlockWriter, GenerationArrays, SegmentShape
 
@@ -21,11 +22,30 @@ class OwnedBlock:
     writer: BlockWriter
     """Where the driver writes its results."""
 
+    @property
+    def is_overtaken(self) -> bool:
+        """Whether another driver took this one for dead, and owns the block now."""
+        folder = self.labels
+        return is_overtaken(folder.store, folder.run_id, folder.segment, folder.block, folder.generation)
 
-def claim_block(store: Store, run_id: str, shape: SegmentShape, block: int, owner: Owner) -> OwnedBlock:
-    """Claim the next generation of a block, and make the place for its results."""
+
+def claim_block(
+    store: Store, run_id: str, shape: SegmentShape, block: int, owner: Owner, generation: int
+) -> OwnedBlock | None:
+    """Claim a generation of a block, and make the place for its results; None if another driver was quicker.
+
+    Parameters
+    ----------
+    store, run_id, shape, block
+        Which block.
+    owner : Owner
+        Who claims it.
+    generation : int
+        The one after the newest claim's, whose owner has ended or lapsed; 0 if there is none.
+    """
+    if not claim_generation(store, run_id, shape.segment, block, generation, owner):
+        return None
     settings = read_record(store, run_id).settings
-    generation = claim_next_generation(store, run_id, shape.segment, block, owner)
     arrays = GenerationArrays(store, run_id, shape, generation)
     arrays.create(settings.class_names, settings.options)
     rows = shape.rows(block)

@@ -10,16 +10,29 @@ import zarr
 from zarr.abc.store import Store
 
 from toolkit.catalog.blocks import OwnedBlock, claim_block
-from toolkit.catalog.claims import Owner
+from toolkit.catalog.claims import Claim, latest_claim
 from toolkit.catalog.covariates import Images, check_same_kinds, images_with_covariates, warn_of_changes
+from toolkit.catalog.differences import compare_runs
 from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.labels import LabelFolder, LabelPlace
 from toolkit.catalog.layout import DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
-from toolkit.catalog.objects import is_empty, open_store
+from toolkit.catalog.objects import is_empty, open_store, store_name
+from toolkit.catalog.owners import Owner
+from toolkit.catalog.provenance import Origin, Session, read_sessions, record_session
+from toolkit.catalog.publishing import PublicationFormat, publish_run
 from toolkit.catalog.records import RunSettings, list_runs, read_record, record_run
-from toolkit.catalog.results import Results, SegmentShape, read_results
-from toolkit.catalog.segments import list_segments, next_segment, read_covariates, read_uris, write_segment
-from toolkit.catalog.views import errors_table, images_dataset, results_dataset, run_summary
+from toolkit.catalog.remote import RETRY_SECONDS
+from toolkit.catalog.results import Results, SegmentShape, read_results, read_status
+from toolkit.catalog.segments import (
+    commit_segment,
+    list_segments,
+    read_covariates,
+    read_uris,
+    reserve_segment,
+    write_segment,
+)
+from toolkit.catalog.verification import Verification, verify_store
+from toolkit.catalog.views import errors_table, images_dataset, results_datasets, run_summary
 from toolkit.sources import normalize_uri
 
 
@@ -47,6 +60,8 @@ class Catalog:
         covariates: pd.DataFrame | None = None,
         block_size: int | None = None,
         exist_ok: bool = False,
+        fsync: bool = False,
+        retry_seconds: float = RETRY_SECONDS,
     ) -> "Catalog":
         """Create a catalog of images.
 
@@ -54,6 +69,7 @@ class Catalog:
         ----------
         location : str, path or zarr.abc.store.Store
             Where; a directory that does not exist yet or is empty. ``data_catalog:demo.zarr`` lies in the data catalog.
+            ``s3://bucket/folder`` is an object store (extra ``remote``).
         images : str, path, iterable of those, or pandas.DataFrame
             A glob, a directory, an image, a table (CSV or Parquet with a column ``uri``), a list of paths and URIs.
         covariates : pandas.DataFrame, optional
@@ -62,6 +78,8 @@ class Catalog:
             Images per block, the unit of work that a driver claims; chosen by the number of images if left out.
         exist_ok : bool
             Open a catalog that is there already, and add those images that it lacks.
+        fsync, retry_seconds
+            As for `open`.
 
         Returns
         -------
@@ -79,13 +97,14 @@ class Catalog:
             not isinstance(block_size, int) or isinstance(block_size, bool) or block_size < 1
         ):
             raise ValueError(f"block_size must be a whole number of at least 1, not {block_size!r}")
-        store = open_store(location)
+        store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
         exists = not is_empty(store)
         if exists and not _is_catalog(store):
-            raise CatalogError(f"{_name(store)} holds something that is not a catalog; choose another path")
+            raise CatalogError(f"{store_name(store)} holds something that is not a catalog; choose another path")
         if exists and not exist_ok and list_segments(store):
             raise CatalogError(
-                f"{_name(store)} holds a catalog already; open it with Catalog.open, or pass exist_ok=True to add to it"
+                f"{store_name(store)} holds a catalog already; open it with Catalog.open, or pass exist_ok=True to add "
+                "to it"
             )
         catalog = cls(store)
         uris, table = images_with_covariates(images, covariates)
@@ -96,21 +115,38 @@ class Catalog:
         return catalog
 
     @classmethod
-    def open(cls, location: str | os.PathLike[str] | Store) -> "Catalog":
+    def open(
+        cls,
+        location: str | os.PathLike[str] | Store,
+        *,
+        fsync: bool = False,
+        retry_seconds: float = RETRY_SECONDS,
+    ) -> "Catalog":
         """Open a catalog that exists.
+
+        Parameters
+        ----------
+        location : str, path or zarr.abc.store.Store
+            Where it lies: a directory, or a URL such as ``s3://bucket/folder``.
+        fsync : bool
+            Whether what is written through it survives a loss of power of the machine, too: every file is forced to the
+            disk, in order. Slower; without it the last seconds before a loss of power may be damaged, which
+            `verify` finds. The death of processes alone never needs it.
+        retry_seconds : float
+            An object store may be away for so long, in the middle of a run too; after that it is an error.
 
         Raises
         ------
         CatalogError
             Nothing lies there, something else does, or a newer version of the toolkit wrote it.
         """
-        store = open_store(location)
+        store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
         if not _is_catalog(store):
             if is_empty(store):
                 raise CatalogError(
-                    f"there is no catalog at {_name(store)}; make one with Catalog.create(location, images)"
+                    f"there is no catalog at {store_name(store)}; make one with Catalog.create(location, images)"
                 )
-            raise CatalogError(f"{_name(store)} holds something that is not a catalog")
+            raise CatalogError(f"{store_name(store)} holds something that is not a catalog")
         catalog = cls(store)
         catalog._check_format()
         return catalog
@@ -155,13 +191,34 @@ class Catalog:
         rows = {run_id: run_summary(self.store, run_id, segments) for run_id in list_runs(self.store)}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
 
-    def to_xarray(self, run_id: str | Sequence[str] | None = None) -> xr.Dataset:
+    def sessions(self, run_id: str | None = None) -> pd.DataFrame:
+        """Who worked on a run, the newest by default: one row per driver, oldest first.
+
+        Its columns: ``started`` (UTC), ``user``, ``host``, ``devices``, ``notebook``, ``parameters``, ``commit`` (of
+        the working directory's repository, ``+`` if files were changed since) and the versions of packages.
+        """
+        sessions = read_sessions(self.store, self._run(run_id))
+        rows = {
+            name: {
+                "started": pd.Timestamp(session.started).tz_localize(None),
+                **session.origin.columns(),
+                "devices": ", ".join(session.devices),
+            }
+            for name, session in sessions.items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("driver")
+
+    def to_xarray(self, run_id: str | Sequence[str] | None = None, *, lazy: bool | None = None) -> xr.Dataset:
         """The results of a run, as they are now; safe while the run goes on.
 
         Parameters
         ----------
         run_id : str or sequence of str, optional
             The run; the newest by default. Several are aligned along a dimension ``run``.
+        lazy : bool, optional
+            Whether everything over ``image`` is a dask array, read by blocks of rows when it is computed, as it is at
+            that moment; by default from 200,000 images on. Opening takes seconds then, and
+            ``.composition.mean("image").compute()`` never holds all rows in memory.
 
         Returns
         -------
@@ -180,10 +237,10 @@ class Catalog:
         """
         segments = self.segments()  # once: another process may be adding images
         if run_id is None or isinstance(run_id, str):
-            return results_dataset(self.store, self._run(run_id), segments)
+            return results_datasets(self.store, [self._run(run_id)], segments, lazy=lazy)[0]
         if not run_id:
             raise ValueError("run_id is an empty sequence; give the ids of one or more runs, or None")
-        datasets = [results_dataset(self.store, self._run(one), segments) for one in run_id]
+        datasets = results_datasets(self.store, [self._run(one) for one in run_id], segments, lazy=lazy)
         return xr.concat(datasets, dim=pd.Index(list(run_id), name="run"), join="outer", combine_attrs="drop_conflicts")
 
     def labels(self, run_id: str | None, image: int | str | os.PathLike[str]) -> np.ndarray:
@@ -208,14 +265,22 @@ class Catalog:
         """
         run_id = self._run(run_id)
         shape, row = self._locate(image)
-        result = self.read_results(run_id, shape, slice(row, row + 1))
+        try:
+            return self._read_labels(run_id, shape, row, image)
+        except CatalogError:  # a driver may have brought the block's label maps into another array just now
+            return self._read_labels(run_id, shape, row, image)
+
+    def _read_labels(
+        self, run_id: str, shape: SegmentShape, row: int, image: int | str | os.PathLike[str]
+    ) -> np.ndarray:
+        result = self.read_results(run_id, shape, slice(row, row + 1), ["height", "width", "label_place"])
         values = {name: array[0] for name, array in result.values.items()}
         if values["status"] != DONE:
             raise KeyError(f"image {image!r} has no label map in run {run_id}: it is {STATUS_NAMES[values['status']]}")
-        if values["label_part"] < 0:
+        if values["label_place"] < 0:
             raise KeyError(f"image {image!r} has no label map: run {run_id} was made with labels=False")
         folder = LabelFolder(self.store, run_id, shape.segment, row // shape.block_size, int(result.generation[0]))
-        place = LabelPlace(int(values["label_part"]), int(values["label_offset"]))
+        place = LabelPlace.unpacked(int(values["label_place"]))
         return folder.read(place, int(values["height"]), int(values["width"]))
 
     def palette(self, run_id: str | None = None) -> dict[str, tuple[int, int, int]]:
@@ -233,19 +298,133 @@ class Catalog:
         """
         return errors_table(self.store, self._run(run_id), self.segments())
 
+    def verify(self, *, repair: bool = False, labels: bool = False) -> Verification:
+        """Look for what is torn, orphaned or inconsistent in the store.
+
+        Parameters
+        ----------
+        repair : bool
+            Mend what can be mended: leftovers are removed, and images whose results are damaged become pending, so that
+            the next run of the same settings works on them again. What a driver that lives may be writing is left
+            alone.
+        labels : bool
+            Also read every label map; without it only that they are there is checked.
+
+        Returns
+        -------
+        Verification
+            The problems; ``clean`` says whether none is left.
+        """
+        return verify_store(self.store, self.segments(), repair=repair, labels=labels)
+
+    def compare(self, run_a: str, run_b: str, *, labels: bool = False) -> xr.Dataset:
+        """How two runs differ, over the images that are done in both.
+
+        Parameters
+        ----------
+        run_a, run_b : str
+            The runs. Their classes are matched by name.
+        labels : bool
+            Whether label maps are compared too, where both runs kept them.
+
+        Returns
+        -------
+        xarray.Dataset
+            Over ``image`` (rows of the catalog, with ``uri`` and the covariates as coordinates): ``distance``, half the
+            sum of the absolute differences of the compositions, from 0 (the same) to 1 (no class in common);
+            ``difference`` (image, class_name), the fraction in b minus that in a. Over ``class_name``:
+            ``mean_difference``, ``mean_absolute_difference`` and ``correlation`` (Pearson's, NaN where a fraction never
+            varies). All of them but ``distance`` are NaN for a class that only one run knows; for ``distance`` it takes
+            no pixels in the other. ``images`` (status_a, status_b) counts all images of the catalog. With ``labels``:
+            ``agreement`` (image), the fraction of the pixels that have the same class name in both, NaN where a run
+            kept no label map or the file had another size. The attributes name runs and models.
+
+        Raises
+        ------
+        CatalogError
+            There is no such run, no image is done in both, or ``labels`` finds no two label maps to compare.
+
+        Examples
+        --------
+        >>> compared = cat.compare(run_a, run_b)  # doctest: +SKIP
+        >>> compared.uri[compared.distance.argsort()[-10:]]  # where they differ most  # doctest: +SKIP
+        """
+        return compare_runs(self.store, self._run(run_a), self._run(run_b), self.segments(), labels=labels)
+
+    def publish(
+        self,
+        run_id: str | None,
+        target: str | os.PathLike[str] | Store,
+        *,
+        format: PublicationFormat | None = None,
+        partial: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        """Write a run as one compact dataset that needs neither the catalog nor this package.
+
+        It bears its name only once it is whole; if writing fails, what was there before stays.
+
+        Parameters
+        ----------
+        run_id : str or None
+            The run; the newest if None.
+        target : str, path or zarr.abc.store.Store
+            Where. ``.zarr``: a consolidated Zarr store, which ``xarray.open_zarr(target)`` opens, with compositions,
+            confidence, status, error and size of every image, units, and attributes that tell run, model and protocol;
+            also at a URL such as ``s3://bucket/run.zarr``. ``.parquet`` and ``.csv``: one row per image with uri,
+            covariates, status, error, confidence, and a column per class.
+        format : {"zarr", "parquet", "csv", "icechunk"}, optional
+            By the ending of ``target`` if left out. ``"icechunk"`` (extra ``icechunk``): a local Icechunk repository
+            whose one snapshot has the run's id as its tag.
+        partial : bool
+            Publish though images are pending.
+        overwrite : bool
+            Replace an older publication of the same format, or any file in the case of ``.parquet`` and ``.csv``.
+
+        Raises
+        ------
+        CatalogError
+            There is no such run, images are pending, or the target is there already, holds something else, or needs a
+            package that is not installed.
+        ValueError
+            The format is unknown.
+        """
+        publish_run(
+            self.store,
+            self._run(run_id),
+            target,
+            self.segments(),
+            format=format,
+            partial=partial,
+            overwrite=overwrite,
+        )
+
     # What drivers need.
 
     def segments(self) -> list[SegmentShape]:
         """The catalog's segments, in the order of their images."""
         return list_segments(self.store)
 
-    def start_run(self, settings: RunSettings) -> str:
+    def start_run(self, settings: RunSettings, origin: Origin | None = None) -> str:
         """Enter a run, or find it if the same settings ran before; its id."""
-        return record_run(self.store, settings)
+        return record_run(self.store, settings, origin)
 
-    def claim(self, run_id: str, shape: SegmentShape, block: int, owner: Owner) -> OwnedBlock:
-        """Claim the next generation of a block for an owner."""
-        return claim_block(self.store, run_id, shape, block, owner)
+    def start_session(self, run_id: str, owner: Owner, session: Session) -> None:
+        """Note who begins to work on a run."""
+        record_session(self.store, run_id, owner.name, session)
+
+    def latest_claim(self, run_id: str, shape: SegmentShape, block: int) -> Claim | None:
+        """The newest claim of a block; None if there is none."""
+        return latest_claim(self.store, run_id, shape.segment, block)
+
+    def claim(
+        self, run_id: str, shape: SegmentShape, block: int, owner: Owner, generation: int = 0
+    ) -> OwnedBlock | None:
+        """Claim a generation of a block; None if somebody else has it.
+
+        Whether the owner of the one before has ended or lapsed is for the caller to know: see `toolkit.catalog.claims`.
+        """
+        return claim_block(self.store, run_id, shape, block, owner, generation)
 
     def uris(self, shape: SegmentShape, rows: slice) -> np.ndarray:
         """URIs of some rows of a segment."""
@@ -260,47 +439,61 @@ class Catalog:
 
     def read_status(self, run_id: str, shape: SegmentShape) -> np.ndarray:
         """Merged status numbers of a segment, uint8 ``(n_images,)``."""
-        return read_results(self.store, run_id, shape, 0, slice(0, shape.n_images), fields=()).status
+        return read_status(self.store, run_id, shape, slice(0, shape.n_images))
 
     def __len__(self) -> int:
         return sum(shape.n_images for shape in self.segments())
 
     def __repr__(self) -> str:
-        return f"<Catalog {_name(self.store)}: {len(self):,} images, {len(list_runs(self.store))} runs>"
+        return f"<Catalog {store_name(self.store)}: {len(self):,} images, {len(list_runs(self.store))} runs>"
 
     def _append(self, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None) -> int:
         positions = {uri: position for position, uri in enumerate(uris)}
-        for shape in self.segments():
-            known_covariates = read_covariates(self.store, shape)
-            check_same_kinds(known_covariates, covariates)
-            uris_there = read_uris(self.store, shape)
-            rows = [row for row, uri in enumerate(uris_there) if uri in positions]
-            given = [positions.pop(uri) for uri in uris_there[rows]]
-            warn_of_changes(
-                known_covariates.iloc[rows].reset_index(drop=True), covariates.iloc[given].reset_index(drop=True)
-            )
-        new = sorted(positions.values())
-        if new:
+        n_known = 0
+        segment: int | None = None
+        while True:
+            segments = self.segments()
+            for shape in segments[n_known:]:
+                self._drop_known(shape, positions, covariates)
+            n_known = len(segments)
+            new = sorted(positions.values())
+            if not new:
+                return 0
+            segment = reserve_segment(self.store, Owner()) if segment is None else segment
             table = covariates.iloc[new].reset_index(drop=True)
-            write_segment(self.store, next_segment(self.store), [uris[position] for position in new], table, block_size)
-        return len(new)
+            shape = write_segment(self.store, segment, [uris[position] for position in new], table, block_size)
+            if commit_segment(self.store, n_known, shape):
+                return len(new)
+
+    def _drop_known(self, shape: SegmentShape, positions: dict[str, int], covariates: pd.DataFrame) -> None:
+        """Take the images out of ``positions`` that a segment holds already."""
+        known_covariates = read_covariates(self.store, shape)
+        check_same_kinds(known_covariates, covariates)
+        uris_there = read_uris(self.store, shape)
+        rows = [row for row, uri in enumerate(uris_there) if uri in positions]
+        given = [positions.pop(uri) for uri in uris_there[rows]]
+        warn_of_changes(
+            known_covariates.iloc[rows].reset_index(drop=True), covariates.iloc[given].reset_index(drop=True)
+        )
 
     def _check_format(self) -> None:
         found = zarr.open_group(self.store, mode="r").attrs[FORMAT_ATTRIBUTE]
         version = found.get("format") if isinstance(found, dict) else found
         if version != FORMAT_VERSION:
             raise CatalogError(
-                f"{_name(self.store)} has format {version}, but this version of the toolkit reads {FORMAT_VERSION}; "
-                "update the toolkit"
+                f"{store_name(self.store)} has format {version}, but this version of the toolkit reads "
+                f"{FORMAT_VERSION}; use the version that wrote it, or make a new catalog"
             )
 
     def _run(self, run_id: str | None) -> str:
         """The id of a run that exists; the newest if None."""
         known = list_runs(self.store)
         if not known:
-            raise CatalogError(f"{_name(self.store)} has no runs yet; start one with toolkit.segment(catalog, model)")
+            raise CatalogError(
+                f"{store_name(self.store)} has no runs yet; start one with toolkit.segment(catalog, model)"
+            )
         if run_id is not None and run_id not in known:
-            raise CatalogError(f"{_name(self.store)} has no run {run_id!r}; there are {', '.join(known)}")
+            raise CatalogError(f"{store_name(self.store)} has no run {run_id!r}; there are {', '.join(known)}")
         return known[-1] if run_id is None else run_id
 
     def _locate(self, image: int | str | os.PathLike[str]) -> tuple[SegmentShape, int]:
@@ -317,7 +510,7 @@ class Catalog:
                 if row < shape.n_images:
                     return shape, row
                 row -= shape.n_images
-        raise KeyError(f"{_name(self.store)} has no image {image!r}; its {len(self)} images are numbered from 0")
+        raise KeyError(f"{store_name(self.store)} has no image {image!r}; its {len(self)} images are numbered from 0")
 
 
 def _is_catalog(store: Store) -> bool:
@@ -325,7 +518,3 @@ def _is_catalog(store: Store) -> bool:
         return FORMAT_ATTRIBUTE in zarr.open_group(store, mode="r").attrs
     except (FileNotFoundError, ValueError):  # nothing, an array, or metadata that is no JSON
         return False
-
-
-def _name(store: Store) -> str:
-    return str(getattr(store, "root", store))

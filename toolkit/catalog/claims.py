@@ -1,46 +1,73 @@
 """Who owns a block: tokens created by put-if-absent, one generation after the other.
 
-A claim is the object ``claims/<run_id>/<segment>/<block>/<generation>``; its creator owns that generation of the block,
-forever and alone, and writes its results only there. A later owner claims the next generation. So an owner that was
-thought dead and is not can at most add to its own generation, which readers use only for images that newer ones lack.
+The protocol
+------------
+1. A driver keeps a heartbeat (`toolkit.catalog.owners`).
+2. To work on a block, it looks at the block's newest claim, ``claims/<run>/<segment>/<block>/<generation>``. Unless
+   that is of a driver that ended or lapsed, the block is left alone.
+3. Otherwise it creates the claim of the next generation by put-if-absent. Of several that try, one succeeds; the
+   others leave the block alone.
+4. The owner of a generation writes the block's results and label maps into that generation's own objects, and nowhere
+   else: results first, status last.
+5. Readers merge generations row by row: the newest that has it as done, else the newest that has it as failed.
+
+Why no image is lost, and none counted twice
+--------------------------------------------
+*One writer per object.* A claim is created at most once, since put-if-absent is atomic, and never changed. Its creator
+alone writes the block's chunks in that generation. So no two processes ever write one object, whoever believes what
+about whose life: there is nothing that could overwrite.
+
+*Fencing.* A driver that was stopped for longer than its time to live, and goes on, still writes: into its own
+generation, which readers merge. What the new owner wrote stays as it is. What the late one adds is either a row that
+the new owner has too (the newer one is taken) or one that it has not (a result as good as any: it follows from the
+image and the run's settings). Each row is taken from exactly one generation, so it counts once.
+
+*Nothing finished is lost.* `done` is never overruled by anything but a newer `done`. Status is written after what it
+speaks of, and read before it, so `done` is never seen without its results.
+
+*Somebody goes on.* A dead driver's number stops growing. Whoever watched it for its time to live takes over; generation
+numbers are finite at any time, so the next is found by listing them.
+
+Two drivers that both hold a block for a while (one lapsed, and alive after all) cost time, not truth. The late one
+finds the newer claim at its next flush, and lets go.
 """
 
 import json
-import os
-import socket
-import time
-import uuid
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from zarr.abc.store import Store
 
-from toolkit.catalog.layout import claims_path
-from toolkit.catalog.objects import names, put_if_absent
+from toolkit.catalog.layout import claim_path, claims_path
+from toolkit.catalog.objects import get, names, put_if_absent
+from toolkit.catalog.owners import Owner
 
 
 @dataclass(frozen=True)
-class Owner:
-    """A driver, as claims and logs name it."""
+class Claim:
+    """The newest claim of a block."""
 
-    host: str = field(default_factory=socket.gethostname)
-    """Host that the driver runs on."""
-    pid: int = field(default_factory=os.getpid)
-    """Its process id there."""
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Makes two drivers of one process, or of a reused pid, different."""
-
-    @property
-    def name(self) -> str:
-        """Unique, and fit for a path."""
-        return f"{self.host}-{self.pid}-{self.token[:12]}"
+    generation: int
+    """Its generation."""
+    owner: Owner
+    """Who made it."""
 
 
-def claim_next_generation(store: Store, run_id: str, segment: int, block: int, owner: Owner) -> int:
-    """Create the block's next claim and return its generation, 0 for the first."""
-    path = claims_path(run_id, segment, block)
-    while True:
-        claimed = [int(name) for name in names(store, path) if name.isdigit()]
-        generation = max(claimed, default=-1) + 1
-        token = json.dumps({**asdict(owner), "claimed": time.time()}).encode()
-        if put_if_absent(store, f"{path}/{generation}", token):
-            return generation
+def latest_claim(store: Store, run_id: str, segment: int, block: int) -> Claim | None:
+    """The newest claim of a block; None if there is none."""
+    generations = [int(name) for name in names(store, claims_path(run_id, segment, block)) if name.isdigit()]
+    if not generations:
+        return None
+    content = get(store, claim_path(run_id, segment, block, max(generations)))
+    assert content is not None  # claims are never removed
+    return Claim(max(generations), Owner(**json.loads(content)))
+
+
+def claim_generation(store: Store, run_id: str, segment: int, block: int, generation: int, owner: Owner) -> bool:
+    """Create the claim of a generation; whether it is ours."""
+    token = json.dumps(asdict(owner)).encode()
+    return put_if_absent(store, claim_path(run_id, segment, block, generation), token)
+
+
+def is_overtaken(store: Store, run_id: str, segment: int, block: int, generation: int) -> bool:
+    """Whether somebody else has claimed a newer generation."""
+    return get(store, claim_path(run_id, segment, block, generation + 1)) is not None

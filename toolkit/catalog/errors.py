@@ -14,6 +14,7 @@ ERROR_MEANINGS: dict[str, str] = {
     "out_of_memory": "segmenting the image took more memory than there is",
     "engine_lost": "every engine that worked on the image died",
     "internal": "anything else; the log holds the traceback",
+    "timeout": "no engine that worked on the image got any further with it",
 }
 """Each error code with its meaning. The position is what the catalog stores: add at the end, never reorder."""
 

@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 
 from zarr.abc.store import Store
 
-from toolkit.catalog.claims import Owner
 from toolkit.catalog.layout import log_path
 from toolkit.catalog.objects import get, keys, put
+from toolkit.catalog.owners import Owner
 
 
 @dataclass(frozen=True)

@@ -2,15 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zarr
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import CatalogError
-from toolkit.catalog.layout import label_path
+from toolkit.catalog.layout import CHECKED_COMPRESSION, label_path
+from toolkit.catalog.objects import remove_all
 
 _CHUNK_PIXELS = 2**20
+_FOLDED_SHARD_PIXELS = 2**26
+_MOST_PIXELS = 2**40  # of an array of label maps
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,15 @@ class LabelPlace:
     """Which array of its block."""
     offset: int
     """First pixel in that array."""
+
+    def packed(self) -> int:
+        """Both as one number, so that they are always written and read together."""
+        return self.part * _MOST_PIXELS + self.offset
+
+    @classmethod
+    def unpacked(cls, number: int) -> "LabelPlace":
+        """The place that a number stands for."""
+        return cls(*divmod(number, _MOST_PIXELS))
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,11 @@ class LabelFolder:
     generation: int
     """Generation that the owner claimed."""
 
+    @property
+    def key(self) -> tuple[int, int, int]:
+        """What tells it from others of its run: segment, block and generation."""
+        return self.segment, self.block, self.generation
+
     def write(self, part: int, label_maps: Sequence[np.ndarray]) -> list[LabelPlace]:
         """Write label maps ``(height, width)`` as one array (two objects), and say where each lies."""
         flat = np.concatenate([labels.ravel() for labels in label_maps])
@@ -45,14 +63,55 @@ class LabelFolder:
         # One shard of small chunks: a single object, from which one image can still be read without the rest.
         zarr.create_array(
             self.store,
-            name=label_path(self.run_id, self.segment, self.generation, self.block, part),
+            name=self._path(part),
             data=flat,
             chunks=(chunk,),
             shards=(-(-flat.size // chunk) * chunk,),
+            compressors=CHECKED_COMPRESSION,
             dimension_names=("pixel",),
         )
         offsets = np.cumsum([0, *(labels.size for labels in label_maps)])
         return [LabelPlace(part, int(offset)) for offset in offsets[:-1]]
+
+    def fold(self, part: int, label_maps: Sequence[tuple[LabelPlace, int]]) -> list[LabelPlace]:
+        """Copy label maps, each with its number of pixels, into one new array of few objects, and say where each lies.
+
+        Holds one object's pixels in memory at a time. Nothing refers to the copy yet, and the originals stay.
+        """
+        sizes = [n_pixels for _, n_pixels in label_maps]
+        offsets = np.cumsum([0, *sizes])
+        arrays = {place.part: self._open(place.part) for place, _ in label_maps}
+        dtype = next(iter(arrays.values())).dtype
+        chunk = min(_CHUNK_PIXELS, int(offsets[-1]))
+        shard = min(_FOLDED_SHARD_PIXELS, -(-int(offsets[-1]) // chunk) * chunk)
+        folded = zarr.create_array(
+            self.store,
+            name=self._path(part),
+            shape=(int(offsets[-1]),),
+            dtype=dtype,
+            chunks=(chunk,),
+            shards=(shard,),
+            compressors=CHECKED_COMPRESSION,
+            dimension_names=("pixel",),
+        )
+        for begin in range(0, int(offsets[-1]), shard):
+            end = min(begin + shard, int(offsets[-1]))
+            pixels = np.empty(end - begin, dtype=dtype)
+            first = int(np.searchsorted(offsets, begin, side="right")) - 1
+            for index in range(first, len(sizes)):
+                start, stop = max(int(offsets[index]), begin), min(int(offsets[index + 1]), end)
+                if start >= stop:
+                    break
+                place = label_maps[index][0]
+                shift = place.offset - int(offsets[index])
+                pixels[start - begin : stop - begin] = arrays[place.part][start + shift : stop + shift]
+            folded[begin:end] = pixels
+        return [LabelPlace(part, int(offset)) for offset in offsets[:-1]]
+
+    def remove(self, parts: Sequence[int]) -> None:
+        """Remove arrays that nothing refers to any more."""
+        for part in parts:
+            remove_all(self.store, self._path(part))
 
     def read(self, place: LabelPlace, height: int, width: int) -> np.ndarray:
         """The label map ``(height, width)`` at a place.
@@ -62,12 +121,25 @@ class LabelFolder:
         CatalogError
             Nothing, or less than the image, lies there.
         """
-        path = label_path(self.run_id, self.segment, self.generation, self.block, place.part)
-        try:
-            flat = zarr.open_array(self.store, path=path, mode="r")
-        except FileNotFoundError as error:
-            raise CatalogError(f"the label map at {path} is gone, though the catalog says it was written") from error
+        flat = self._open(place.part)
         pixels = np.asarray(flat[place.offset : place.offset + height * width])
         if pixels.size != height * width:
+            path = self._path(place.part)
             raise CatalogError(f"the label map at {path} is cut off: {pixels.size} of {height * width} pixels")
         return pixels.reshape(height, width)
+
+    def _open(self, part: int) -> "zarr.Array[Any]":
+        try:
+            return zarr.open_array(self.store, path=self._path(part), mode="r")
+        except FileNotFoundError as error:
+            raise CatalogError(
+                f"the label map at {self._path(part)} is gone, though the catalog says it was written"
+            ) from error
+
+    @property
+    def path(self) -> str:
+        """Where in the store its arrays lie."""
+        return self._path("").rstrip("/")
+
+    def _path(self, part: int | str) -> str:
+        return label_path(self.run_id, self.segment, self.generation, self.block, part)

@@ -1,11 +1,16 @@
 """The format on disk: where everything lies in the store, and the type of every per-image array.
 
-    images/<segment>/                      uri(image), covariates; written once, its attributes last
+    images/<segment>/                      uri(image), covariates; written once, by whoever reserved its number
+    images/commits/<n>                     which segment holds the n-th part of the images, and how many; written last
     runs/<run_id>/                         attributes: the run's settings
     runs/<run_id>/<segment>/<generation>/  one array per `RESULT_FIELDS`
         labels/<block>/<part>              label maps of some images, flat, one after the other
     runs/<run_id>/log/<driver>/<n>.jsonl   why images failed, in words
+    runs/<run_id>/stuck/<segment>/<row>    an engine got no further with this image, and ended itself
+    runs/<run_id>/sessions/<driver>.json   who drove the run, when, where and with what
+    claims/images/<segment>                who reserved the segment's number
     claims/<run_id>/<segment>/<block>/<generation>   who owns the block
+    owners/<driver>                        the driver's heartbeat
 
 Every per-image array has the block as its chunk. Whoever claims a block gets a generation of his own and writes only
 there; nothing that another owner wrote is ever overwritten. Readers merge: see `toolkit.catalog.results`.
@@ -15,14 +20,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from zarr.codecs import ZstdCodec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FORMAT_ATTRIBUTE = "segscape_catalog"
 
 LARGEST_ORDINARY_BLOCK = 1024
 _SMALLEST_BLOCK = 16
 _MOST_BLOCKS = 4096
 _BLOCKS_OF_SMALL_CATALOGS = 64
+
+CHECKED_COMPRESSION = ZstdCodec(level=1, checksum=True)
+"""Of every result: what was cut off or changed on its way is an error to whoever reads it, not another number."""
 
 PENDING, DONE, FAILED = 0, 1, 2
 STATUS_NAMES = np.array(["pending", "done", "failed"], dtype=object)
@@ -68,14 +77,35 @@ RESULT_FIELDS: tuple[ResultField, ...] = (
     ResultField("seconds", np.float32, float("nan")),
     ResultField("height", np.uint32, 0),  # pixels
     ResultField("width", np.uint32, 0),  # pixels
-    ResultField("label_part", np.int64, -1),  # which array of labels/<block>; -1: no label map was kept
-    ResultField("label_offset", np.int64, 0),  # where in it the image begins, pixels
+    ResultField("label_place", np.int64, -1),  # array of labels/<block> and pixel in it, packed; -1: none was kept
     STATUS,  # the last to be written and the first to be read: whoever sees `done` finds the results
 )
 
 
+COMMITS = "images/commits"
+
+
 def segment_path(segment: int) -> str:
     return f"images/{segment:05d}"
+
+
+def commit_path(number: int) -> str:
+    return f"{COMMITS}/{number:05d}"
+
+
+def reservation_path(segment: int) -> str:
+    return f"claims/images/{segment:05d}"
+
+
+OWNERS = "owners"
+
+
+def owner_path(name: str) -> str:
+    return f"{OWNERS}/{name}"
+
+
+def session_path(run_id: str, name: str) -> str:
+    return f"{run_path(run_id)}/sessions/{name}.json"
 
 
 def run_path(run_id: str) -> str:
@@ -90,8 +120,12 @@ def generation_path(run_id: str, segment: int, generation: int) -> str:
     return f"{generations_path(run_id, segment)}/{generation}"
 
 
-def label_path(run_id: str, segment: int, generation: int, block: int, part: int) -> str:
+def label_path(run_id: str, segment: int, generation: int, block: int, part: int | str) -> str:
     return f"{generation_path(run_id, segment, generation)}/labels/{block}/{part}"
+
+
+def stuck_path(run_id: str, segment: int, row: int) -> str:
+    return f"{run_path(run_id)}/stuck/{segment:05d}/{row}"
 
 
 def log_path(run_id: str) -> str:
@@ -100,3 +134,7 @@ def log_path(run_id: str) -> str:
 
 def claims_path(run_id: str, segment: int, block: int) -> str:
     return f"claims/{run_id}/{segment:05d}/{block}"
+
+
+def claim_path(run_id: str, segment: int, block: int, generation: int) -> str:
+    return f"{claims_path(run_id, segment, block)}/{generation}"

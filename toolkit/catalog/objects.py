@@ -1,7 +1,8 @@
-"""Stores by path, and the few raw objects that are not arrays: claims and logs."""
+"""Stores by path or URL, and the few raw objects that are not arrays: claims and logs."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 from zarr.abc.store import Store
@@ -9,12 +10,29 @@ from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
+from toolkit.catalog.durable import DurableLocalStore
 from toolkit.catalog.errors import CatalogError
+from toolkit.catalog.remote import RETRY_SECONDS, RemoteStore
 from toolkit.paths import expand
 
+_OBJECT_STORES = ("s3", "gs", "az")
+_MOST_CREATIONS = 10
 
-def open_store(location: str | os.PathLike[str] | Store) -> Store:
-    """The store at a path; a store is taken as it is.
+
+def open_store(
+    location: str | os.PathLike[str] | Store, *, fsync: bool = False, retry_seconds: float = RETRY_SECONDS
+) -> Store:
+    """The store at a path or URL; a store is taken as it is.
+
+    Parameters
+    ----------
+    location : str, path or zarr.abc.store.Store
+        A directory, be it local or shared; ``s3://bucket/folder`` and other URLs of object stores, whose keys and
+        endpoint are taken from the environment (``AWS_ACCESS_KEY_ID``, ``AWS_ENDPOINT_URL``, …).
+    fsync : bool
+        Whether each file is on the disk before the next is written; for directories only.
+    retry_seconds : float
+        For so long requests that get no answer are made again; for object stores only.
 
     Raises
     ------
@@ -27,17 +45,43 @@ def open_store(location: str | os.PathLike[str] | Store) -> Store:
         raise TypeError(f"catalog must be a path or a Zarr store, not {type(location).__name__}: {location!r}")
     path = os.fspath(location)
     if "://" in path:
-        raise CatalogError(f"catalog {path!r}: only local paths can be opened; pass a zarr Store for anything else")
+        return _open_url(path, retry_seconds)
     folder = Path(expand(path)).expanduser().absolute()
     if not path or (folder.exists() and not folder.is_dir()):
         raise CatalogError(f"catalog {path!r} is not a directory; choose a path such as 'data_catalog/demo.zarr'")
-    return LocalStore(folder)
+    return DurableLocalStore(folder) if fsync else LocalStore(folder)
+
+
+def _open_url(url: str, retry_seconds: float) -> Store:
+    if url.split("://")[0] not in _OBJECT_STORES:
+        raise CatalogError(
+            f"catalog {url!r}: only paths and URLs of {', '.join(_OBJECT_STORES)} can be opened; pass a zarr Store for "
+            "anything else"
+        )
+    if find_spec("obstore") is None:
+        raise CatalogError(f"catalog {url!r} needs obstore: pip install 'segscape[remote]'")
+    return RemoteStore(url, retry_seconds=retry_seconds)
+
+
+def store_name(store: Store) -> str:
+    """Where a store lies, for messages."""
+    if isinstance(store, LocalStore):
+        return str(store.root)
+    return str(store)
 
 
 def put_if_absent(store: Store, key: str, value: bytes) -> bool:
-    """Create an object; whether it is ours. Atomic: of several callers exactly one gets True, if values differ."""
-    sync(store.set_if_not_exists(key, default_buffer_prototype().buffer.from_bytes(value)))
-    return get(store, key) == value
+    """Create an object; whether it is ours. Atomic: of several callers exactly one gets True, if values differ.
+
+    Whose it is, is read back: an answer may be lost on its way, and the creation repeated.
+    """
+    buffer = default_buffer_prototype().buffer.from_bytes(value)
+    for _ in range(_MOST_CREATIONS):
+        sync(store.set_if_not_exists(key, buffer))
+        found = get(store, key)
+        if found is not None:  # else two have hindered each other, as Amazon's S3 lets them
+            return found == value
+    return False
 
 
 def put(store: Store, key: str, value: bytes) -> None:
@@ -51,9 +95,19 @@ def get(store: Store, key: str) -> bytes | None:
     return None if buffer is None else buffer.to_bytes()
 
 
+def remove(store: Store, key: str) -> None:
+    """Remove an object; it need not be there."""
+    sync(store.delete(key))
+
+
+def remove_all(store: Store, prefix: str) -> None:
+    """Remove everything below a path."""
+    sync(store.delete_dir(prefix))
+
+
 def names(store: Store, prefix: str) -> list[str]:
     """Names directly below a prefix, sorted."""
-    return sorted(sync(_collect(store.list_dir(prefix))))
+    return sorted(sync(_collect(store.list_dir, prefix)))
 
 
 def is_empty(store: Store) -> bool:
@@ -63,8 +117,9 @@ def is_empty(store: Store) -> bool:
 
 def keys(store: Store, prefix: str) -> list[str]:
     """All keys below a prefix, sorted."""
-    return sorted(sync(_collect(store.list_prefix(prefix))))
+    return sorted(sync(_collect(store.list_prefix, prefix)))
 
 
-async def _collect(listing: AsyncIterator[str]) -> list[str]:
-    return [name async for name in listing]
+async def _collect(listing: Callable[[str], AsyncIterator[str]], prefix: str) -> list[str]:
+    # The listing is begun in here: that of object stores wants a running event loop.
+    return [name async for name in listing(prefix)]

@@ -1,15 +1,10 @@
 """What a run is: its settings, their fingerprint, and the record of them in the store."""
 
 import contextlib
-import getpass
 import hashlib
 import json
-import platform
-import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import zarr
@@ -18,8 +13,7 @@ from zarr.errors import ContainsGroupError
 
 from toolkit.catalog.layout import run_path
 from toolkit.catalog.objects import names
-
-_RECORDED_PACKAGES = ("segscape", "torch", "numpy", "pillow", "zarr")
+from toolkit.catalog.provenance import Origin, now
 
 
 @dataclass(frozen=True)
@@ -58,14 +52,14 @@ class RunRecord:
     """What decides its results."""
     created: str
     """When it was first asked for, ISO 8601, UTC."""
-    by: Mapping[str, Any]
-    """Who, where and with which versions."""
+    by: Origin
+    """Who asked first, where and with what."""
 
 
-def record_run(store: Store, settings: RunSettings) -> str:
+def record_run(store: Store, settings: RunSettings, origin: Origin | None = None) -> str:
     """Enter a run unless it is there already; its id either way."""
     if settings.run_id not in list_runs(store):
-        record = RunRecord(settings, datetime.now(UTC).isoformat(timespec="milliseconds"), _origin())
+        record = RunRecord(settings, now(), origin or Origin.here())
         # Attributes arrive with the group in one atomic write: a run without settings is never seen. Another driver may
         # have entered the same run meanwhile.
         with contextlib.suppress(ContainsGroupError):
@@ -85,27 +79,4 @@ def read_record(store: Store, run_id: str) -> RunRecord:
     settings = dict(attributes["settings"])
     settings["class_names"] = tuple(settings["class_names"])
     settings["palette"] = tuple(tuple(color) for color in settings["palette"])
-    return RunRecord(RunSettings(**settings), attributes["created"], attributes["by"])
-
-
-def _origin() -> dict[str, Any]:
-    return {
-        "user": _user(),
-        "host": socket.gethostname(),
-        "python": platform.python_version(),
-        **{name: found for name in _RECORDED_PACKAGES if (found := _version(name))},
-    }
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container may run under a user id that has no name
-        return "unknown"
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return RunRecord(RunSettings(**settings), attributes["created"], Origin(**attributes["by"]))

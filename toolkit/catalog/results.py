@@ -6,8 +6,9 @@ Readers load the status of every generation before any result; writers write it 
 """
 
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import zarr
@@ -15,6 +16,7 @@ from zarr.abc.store import Store
 from zarr.errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
 
 from toolkit.catalog.layout import (
+    CHECKED_COMPRESSION,
     DONE,
     FAILED,
     RESULT_FIELDS,
@@ -23,7 +25,7 @@ from toolkit.catalog.layout import (
     generation_path,
     generations_path,
 )
-from toolkit.catalog.objects import names
+from toolkit.catalog.objects import names, remove, remove_all
 
 _RESULTS_BEFORE_STATUS = [field for field in RESULT_FIELDS if field is not STATUS]
 
@@ -68,6 +70,7 @@ class GenerationArrays:
         self._store = store
         self._path = generation_path(run_id, shape.segment, generation)
         self._shape = shape
+        self._opened: dict[str, zarr.Array[Any] | None] = {}
 
     def create(self, class_names: Sequence[str], options: Collection[str] = ()) -> None:
         """Preallocate what does not exist yet, optional fields where the run's options have their names. Every owner of
@@ -86,6 +89,7 @@ class GenerationArrays:
                     chunks=(self._shape.block_size, *per_class),
                     dtype=field.dtype,
                     fill_value=field.fill_value,
+                    compressors=CHECKED_COMPRESSION,
                     dimension_names=("image", "class_name") if field.per_class else ("image",),
                 )
         with contextlib.suppress(ContainsArrayError):
@@ -96,17 +100,63 @@ class GenerationArrays:
         """Whether the generation was created completely."""
         return "class_name" in names(self._store, self._path)
 
-    def read(self, field: ResultField, rows: slice) -> np.ndarray:
-        """The values of some rows of the segment; the field's fill value if the run has no such array."""
-        try:
-            array = zarr.open_array(self._store, path=f"{self._path}/{field.name}", mode="r")
-        except ArrayNotFoundError:
+    def written_blocks(self) -> list[int]:
+        """The blocks that have a status in this generation, in order."""
+        return sorted(int(name) for name in names(self._store, f"{self._path}/{STATUS.name}/c") if name.isdigit())
+
+    def fields(self, wanted: Collection[str]) -> list[ResultField]:
+        """The fields of these names."""
+        return [field for field in RESULT_FIELDS if field.name in wanted]
+
+    def remove_block(self, block: int) -> None:
+        """Forget what was written of a block, status first: its images are pending then."""
+        for field in (STATUS, *_RESULTS_BEFORE_STATUS):
+            remove(self._store, f"{self._path}/{field.name}/c/{block}")
+            remove_all(self._store, f"{self._path}/{field.name}/c/{block}")  # of a field per class
+
+    def read(self, field: ResultField, rows: slice, blocks: Iterable[int] | None = None) -> np.ndarray:
+        """The values of some rows of the segment, or of those of them that lie in certain blocks, in order; the field's
+        fill value elsewhere, and if the run has no such array."""
+        array = self._open(field)
+        if array is None:
             return np.full(rows.stop - rows.start, field.fill_value)
-        return np.asarray(array[rows])
+        if blocks is None:
+            return np.asarray(array[rows])
+        shape = (rows.stop - rows.start, *array.shape[1:])
+        values = np.full(shape, field.fill_value, dtype=object if field.dtype is str else field.dtype)
+        for part in _joined_rows(blocks, self._shape, rows):
+            values[part.start - rows.start : part.stop - rows.start] = array[part]
+        return values
 
     def write(self, field: ResultField, rows: slice, values: np.ndarray) -> None:
         """Write the values of a whole block."""
-        zarr.open_array(self._store, path=f"{self._path}/{field.name}", mode="r+")[rows] = values
+        array = self._open(field)
+        assert array is not None  # the owner has created it
+        array[rows] = values
+
+    def _open(self, field: ResultField) -> "zarr.Array[Any] | None":
+        if field.name not in self._opened:
+            try:
+                self._opened[field.name] = zarr.open_array(
+                    self._store, path=f"{self._path}/{field.name}", mode="r+", zarr_format=3
+                )
+            except ArrayNotFoundError:
+                self._opened[field.name] = None
+        return self._opened[field.name]
+
+
+def _joined_rows(blocks: Iterable[int], shape: SegmentShape, rows: slice) -> Iterator[slice]:
+    """The rows of some blocks, in order, within ``rows``; neighbours together."""
+    begin = end = rows.start
+    for block in blocks:
+        of_block = shape.rows(block)
+        if of_block.start > end:
+            if end > begin:
+                yield slice(begin, end)
+            begin = max(of_block.start, rows.start)
+        end = min(max(of_block.stop, begin), rows.stop)
+    if end > begin:
+        yield slice(begin, end)
 
 
 @dataclass(frozen=True)
@@ -159,7 +209,11 @@ def read_results(
         One entry per row.
     """
     generations = _generations(store, run_id, shape)
-    statuses = {generation: arrays.read(STATUS, rows) for generation, arrays in generations.items()}
+    few = rows.stop - rows.start <= shape.block_size
+    statuses = {
+        generation: arrays.read(STATUS, rows, None if few else arrays.written_blocks())
+        for generation, arrays in generations.items()
+    }
     n_rows = rows.stop - rows.start
     chosen = _choose_generations(statuses, n_rows)
     values = empty_values(n_rows, n_classes, fields)
@@ -167,10 +221,29 @@ def read_results(
         taken = chosen == generation
         if taken.any():
             values[STATUS.name][taken] = statuses[generation][taken]
+            blocks = np.unique((np.flatnonzero(taken) + rows.start) // shape.block_size).tolist()
             for field in _RESULTS_BEFORE_STATUS:
                 if field.name in values:
-                    values[field.name][taken] = arrays.read(field, rows)[taken]
+                    _take(values[field.name], taken, arrays.read(field, rows, blocks))
     return Results(values, chosen)
+
+
+def read_status(store: Store, run_id: str, shape: SegmentShape, rows: slice) -> np.ndarray:
+    """The merged status of some rows of a segment, uint8: that of `read_results`, in less time and memory.
+
+    Here it does not matter which generation a row comes from.
+    """
+    status = np.full(rows.stop - rows.start, STATUS.fill_value, dtype=STATUS.dtype)
+    for arrays in _generations(store, run_id, shape).values():
+        of_generation = arrays.read(STATUS, rows, arrays.written_blocks())
+        status[of_generation == DONE] = DONE
+        status[(of_generation == FAILED) & (status != DONE)] = FAILED
+    return status
+
+
+def _take(values: np.ndarray, taken: np.ndarray, given: np.ndarray) -> None:
+    """Overwrite the rows that are taken; without copies of them, which would be as large as all that is read."""
+    np.copyto(values, given, where=taken.reshape(-1, *(1 for _ in values.shape[1:])))
 
 
 def _generations(store: Store, run_id: str, shape: SegmentShape) -> dict[int, GenerationArrays]:
@@ -182,7 +255,7 @@ def _generations(store: Store, run_id: str, shape: SegmentShape) -> dict[int, Ge
 
 def _choose_generations(statuses: dict[int, np.ndarray], n_rows: int) -> np.ndarray:
     """The generation that each row's result comes from, -1 if none has one."""
-    chosen = np.full(n_rows, -1)
+    chosen = np.full(n_rows, -1, dtype=np.int32)
     for wanted in (FAILED, DONE):  # what is done overrules what failed; newer overrules older
         for generation in sorted(statuses):
             chosen[statuses[generation] == wanted] = generation

@@ -1,33 +1,53 @@
-"""The images of a catalog: segments that are written once and never change, each with its covariates."""
+"""The images of a catalog: segments that are written once and never change, each with its covariates.
 
-from collections.abc import Sequence
+A segment is part of the catalog once it was committed: ``images/commits/<n>`` is created by put-if-absent and names it.
+Who adds images first reserves a segment number of his own, writes there what the first n commits do not have, and then
+creates commit n. If somebody else did so meanwhile, he looks again at what is new. So no image is ever entered twice,
+whoever adds at the same time or dies on the way, and nothing that is not whole is ever seen.
+"""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import zarr
 from zarr.abc.store import Store
+from zarr.errors import ArrayNotFoundError
 
 from toolkit.catalog.covariates import to_array, with_definite_type
-from toolkit.catalog.layout import block_size_for, segment_path
-from toolkit.catalog.objects import names
+from toolkit.catalog.layout import COMMITS, block_size_for, commit_path, reservation_path, segment_path
+from toolkit.catalog.objects import get, names, put_if_absent
+from toolkit.catalog.owners import Owner
 from toolkit.catalog.results import SegmentShape
 
 _DATETIME_UNITS = "microseconds since 1970-01-01"
 _NOT_A_TIME = np.iinfo(np.int64).min
 
 
+def reserve_segment(store: Store, owner: Owner) -> int:
+    """A segment number that is the caller's alone."""
+    token = json.dumps(asdict(owner)).encode()
+    while True:
+        taken = [int(name) for name in names(store, "claims/images") if name.isdigit()]  # not what a killed writer left
+        segment = max(taken, default=-1) + 1
+        if put_if_absent(store, reservation_path(segment), token):
+            return segment
+
+
 def write_segment(
     store: Store, segment: int, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None
 ) -> SegmentShape:
-    """Write a segment: uris and covariates first, the attributes that make it exist last.
+    """Write the images of a segment, which is not part of the catalog yet.
 
     Parameters
     ----------
     store : zarr.abc.store.Store
         The catalog's store.
     segment : int
-        Its number; what a killed writer left there is replaced.
+        Its number, reserved; what lies there is replaced.
     uris : sequence of str
         One per image.
     covariates : pandas.DataFrame
@@ -51,40 +71,68 @@ def write_segment(
         )
         array.attrs.put(attributes)
         array[:] = values
-    group.attrs.put({"n_images": shape.n_images, "block_size": shape.block_size, "complete": True})
     return shape
 
 
+def commit_segment(store: Store, number: int, shape: SegmentShape) -> bool:
+    """Make a segment the ``number``-th of the catalog; False if another one is that already."""
+    return put_if_absent(store, commit_path(number), json.dumps(asdict(shape)).encode())
+
+
 def list_segments(store: Store) -> list[SegmentShape]:
-    """The complete segments, in order."""
-    shapes = []
-    for name in names(store, "images"):
-        if name.isdigit() and "zarr.json" in names(store, f"images/{name}"):
-            attributes: dict[str, Any] = dict(_open(store, int(name)).attrs)
-            if attributes.get("complete"):
-                shapes.append(SegmentShape(int(name), attributes["n_images"], attributes["block_size"]))
-    return shapes
-
-
-def next_segment(store: Store) -> int:
-    """The number of the next segment to write: after the last complete one."""
-    return max((shape.segment for shape in list_segments(store)), default=-1) + 1
+    """The catalog's segments, in the order of their images."""
+    commits = [get(store, f"{COMMITS}/{name}") for name in names(store, COMMITS) if name.isdigit()]
+    return [SegmentShape(**json.loads(commit)) for commit in commits if commit is not None]
 
 
 def read_uris(store: Store, shape: SegmentShape, rows: slice | None = None) -> np.ndarray:
     """URIs of a segment's images, objects ``(n_images,)``; only of some rows if given."""
-    array = zarr.open_array(store, path=f"{segment_path(shape.segment)}/uri", mode="r")
+    array = zarr.open_array(store, path=f"{segment_path(shape.segment)}/uri", mode="r", zarr_format=3)
     return np.asarray(array[rows or slice(None)], dtype=object)
 
 
-def read_covariates(store: Store, shape: SegmentShape) -> pd.DataFrame:
-    """Covariates of a segment's images, one row each, in the order of their columns' names."""
+def read_covariates(store: Store, shape: SegmentShape, names: Collection[str] | None = None) -> pd.DataFrame:
+    """Covariates of a segment's images, or those named, one row each, in the order of their columns' names."""
     group = _open(store, shape.segment)
     arrays = {name: array for name, array in sorted(group.arrays()) if name != "uri"}
     return pd.DataFrame(
-        {name: _decode(np.asarray(array[:]), array.attrs.asdict()) for name, array in arrays.items()},
+        {
+            name: _decode(np.asarray(array[:]), array.attrs.asdict())
+            for name, array in arrays.items()
+            if names is None or name in names
+        },
         index=pd.RangeIndex(shape.n_images),
     )
+
+
+def covariate_types(store: Store, shape: SegmentShape) -> dict[str, np.dtype[Any]]:
+    """Type of each covariate of a segment, in the order of their names, without reading them."""
+    arrays = {name: array for name, array in sorted(_open(store, shape.segment).arrays()) if name != "uri"}
+    return {name: _decode(np.empty(0, array.dtype), array.attrs.asdict()).dtype for name, array in arrays.items()}
+
+
+def common_type(types: Sequence[np.dtype[Any] | None]) -> np.dtype[Any] | None:
+    """The type of a covariate over several segments, from its type in each (None where it is missing).
+
+    None if it cannot be told from the types alone: they differ, or they cannot say that a value is missing.
+    """
+    known = {dtype for dtype in types if dtype is not None}
+    if len(known) != 1:
+        return None
+    dtype = known.pop()
+    if dtype == np.float32 or (None in types and dtype.kind in "biu"):
+        return None
+    return dtype
+
+
+def read_covariate(store: Store, name: str, dtype: np.dtype[Any], shape: SegmentShape, rows: slice) -> np.ndarray:
+    """Some rows of a covariate of a segment, NaN, NaT or ``""`` if the segment does not have it."""
+    try:
+        array = zarr.open_array(store, path=f"{segment_path(shape.segment)}/{name}", mode="r", zarr_format=3)
+    except ArrayNotFoundError:
+        missing = "" if dtype.kind == "O" else np.array("NaT" if dtype.kind == "M" else np.nan, dtype)
+        return np.full(rows.stop - rows.start, missing, dtype)
+    return _decode(np.asarray(array[rows]), array.attrs.asdict())
 
 
 def _open(store: Store, segment: int) -> zarr.Group:

@@ -1,8 +1,10 @@
 """What people look at: segments and results as xarray datasets and pandas tables."""
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -11,51 +13,137 @@ from zarr.abc.store import Store
 from toolkit.catalog.covariates import join_segments, to_array
 from toolkit.catalog.errors import ERROR_CODES
 from toolkit.catalog.failures import read_failures
-from toolkit.catalog.layout import DONE, FAILED, RESULT_FIELDS, STATUS_NAMES
+from toolkit.catalog.layout import DONE, FAILED, RESULT_FIELDS, STATUS, STATUS_NAMES, ResultField
+from toolkit.catalog.lazy import LAZY_FROM, as_dask, chunks_of, over_images, ranges_of
+from toolkit.catalog.provenance import read_sessions
 from toolkit.catalog.records import read_record
-from toolkit.catalog.results import SegmentShape, empty_values, read_results
-from toolkit.catalog.segments import read_covariates, read_uris
+from toolkit.catalog.results import SegmentShape, empty_values, read_results, read_status
+from toolkit.catalog.segments import (
+    common_type,
+    covariate_types,
+    read_covariate,
+    read_covariates,
+    read_uris,
+)
+
+_SHOWN = (
+    *("composition", "soft_composition", "confidence", "status", "attempts", "error", "engine", "started", "seconds"),
+    *("height", "width"),
+)
+_SHOWN_TYPES: dict[str, Any] = {"status": object, "error": object, "engine": object, "started": "datetime64[ms]"}
+_ROWS_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, segments: Sequence[SegmentShape]) -> xr.Dataset:
     """URIs as a coordinate over ``image``, and a variable per covariate."""
     covariates = join_segments([read_covariates(store, shape) for shape in segments])
     uris = np.concatenate([np.empty(0, dtype=object), *(read_uris(store, shape) for shape in segments)])
+    return _over_images({"uri": uris, **{str(name): to_array(covariates[name]) for name in covariates}}, len(uris))
+
+
+def lazy_images_dataset(store: Store, segments: Sequence[SegmentShape], chunks: tuple[int, ...]) -> xr.Dataset:
+    """What `images_dataset` holds, as dask arrays of these chunks."""
+    columns: dict[str, Any] = {"uri": over_images(partial(read_uris, store), segments, object, chunks)}
+    types = [covariate_types(store, shape) for shape in segments]
+    for name in dict.fromkeys(name for of_segment in types for name in of_segment):
+        dtype = common_type([of_segment.get(name) for of_segment in types])
+        if dtype is None:  # their type depends on their values
+            tables = [read_covariates(store, shape, names=[name]) for shape in segments]
+            columns[name] = as_dask(to_array(join_segments(tables)[name]), chunks)
+        else:
+            columns[name] = over_images(partial(read_covariate, store, name, dtype), segments, dtype, chunks)
+    return _over_images(columns, sum(shape.n_images for shape in segments))
+
+
+def _over_images(columns: dict[str, Any], n_images: int) -> xr.Dataset:
+    uris = columns.pop("uri")
     return xr.Dataset(
-        {str(name): ("image", to_array(covariates[name])) for name in covariates},
-        coords={"image": np.arange(len(uris)), "uri": ("image", uris)},
+        {name: ("image", column) for name, column in columns.items()},
+        coords={"image": pd.RangeIndex(n_images), "uri": ("image", uris)},
     )
 
 
-def results_dataset(store: Store, run_id: str, segments: Sequence[SegmentShape]) -> xr.Dataset:
-    """Results of a run over ``image``; see `Catalog.to_xarray`."""
-    record = read_record(store, run_id)
-    class_names = record.settings.class_names
-    fields = [field.name for field in RESULT_FIELDS if not field.optional or field.name in record.settings.options]
-    values = _joined(store, run_id, segments, len(class_names), fields)
-    images = images_dataset(store, segments)
-    soft = {}
-    for name in {"composition", "soft_composition"} & set(values):
-        values[name][values["status"] != DONE] = np.nan
-    if "soft_composition" in values:
-        soft["soft_composition"] = (("image", "class_name"), values["soft_composition"])
-    return xr.Dataset(
-        {
-            "composition": (("image", "class_name"), values["composition"]),
-            **soft,
-            "confidence": ("image", values["confidence"]),
-            "status": ("image", STATUS_NAMES[values["status"]]),
-            "attempts": ("image", values["attempts"]),
-            "error": ("image", np.array(ERROR_CODES, dtype=object)[values["error"]]),
-            "engine": ("image", values["engine"]),
-            "started": ("image", _times(values["started"])),
-            "seconds": ("image", values["seconds"]),
-            "height": ("image", values["height"]),
-            "width": ("image", values["width"]),
-        },
-        coords={**images.coords, **images.data_vars, "class_name": np.array(class_names, dtype=object)},
-        attrs={"run_id": run_id, "model": record.settings.model, "created": record.created},
+def results_datasets(
+    store: Store, run_ids: Sequence[str], segments: Sequence[SegmentShape], *, lazy: bool | None = None
+) -> list[xr.Dataset]:
+    """Results of runs over ``image``; see `Catalog.to_xarray`. They share the arrays of what is known of the images."""
+    records = [read_record(store, run_id) for run_id in run_ids]
+    if lazy is None:
+        lazy = sum(shape.n_images for shape in segments) >= LAZY_FROM
+    most_classes = max(len(record.settings.class_names) for record in records)
+    chunks = chunks_of(segments, most_classes * np.dtype(np.float32).itemsize) if lazy else ()
+    images = lazy_images_dataset(store, segments, chunks) if lazy else images_dataset(store, segments)
+    datasets = []
+    for run_id, record in zip(run_ids, records, strict=True):
+        fields = [field for field in RESULT_FIELDS if not field.optional or field.name in record.settings.options]
+        shown = {field.name: field for field in fields if field.name in _SHOWN}
+        class_names = record.settings.class_names
+        columns = (
+            {name: _lazy(store, run_id, segments, chunks, len(class_names), field) for name, field in shown.items()}
+            if lazy
+            else _eager(store, run_id, segments, len(class_names), list(shown))
+        )
+        datasets.append(
+            xr.Dataset(
+                {
+                    name: (("image", "class_name") if shown[name].per_class else "image", columns[name])
+                    for name in _SHOWN
+                    if name in shown
+                },
+                coords={**images.coords, **images.data_vars, "class_name": np.array(class_names, dtype=object)},
+                attrs={"run_id": run_id, "model": record.settings.model, "created": record.created},
+            )
+        )
+    return datasets
+
+
+def _eager(
+    store: Store, run_id: str, segments: Sequence[SegmentShape], n_classes: int, names: Collection[str]
+) -> dict[str, np.ndarray]:
+    """Results of all segments, one after the other, as they are shown."""
+    parts = [
+        read_results(store, run_id, shape, n_classes, slice(0, shape.n_images), names).values for shape in segments
+    ]
+    nothing = empty_values(0, n_classes, names)
+    values = {name: np.concatenate([nothing[name], *(part[name] for part in parts)]) for name in nothing}
+    return {name: _as_shown(name, values[name], values[STATUS.name]) for name in names}
+
+
+def _lazy(
+    store: Store,
+    run_id: str,
+    segments: Sequence[SegmentShape],
+    chunks: tuple[int, ...],
+    n_classes: int,
+    field: ResultField,
+) -> da.Array:
+    """Results of all segments, merged and brought into the form in which they are shown when they are computed."""
+    return over_images(
+        partial(_rows_as_shown, store, run_id, n_classes, field.name),
+        segments,
+        _SHOWN_TYPES.get(field.name, field.dtype),
+        chunks,
+        n_classes if field.per_class else 0,
     )
+
+
+def _rows_as_shown(
+    store: Store, run_id: str, n_classes: int, name: str, shape: SegmentShape, rows: slice
+) -> np.ndarray:
+    values = read_results(store, run_id, shape, n_classes, rows, [name]).values
+    return _as_shown(name, values[name], values[STATUS.name])
+
+
+def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:
+    """Stored values of a field in the form in which people see them: words, times, NaN where nothing is known."""
+    if name in ("composition", "soft_composition"):
+        values[status != DONE] = np.nan
+        return values
+    if name == STATUS.name:
+        return np.asarray(STATUS_NAMES[values])
+    if name == "error":
+        return np.asarray(np.array(ERROR_CODES, dtype=object)[values])
+    return np.asarray(_times(values)) if name == "started" else values
 
 
 def errors_table(store: Store, run_id: str, segments: Sequence[SegmentShape]) -> pd.DataFrame:
@@ -64,60 +152,67 @@ def errors_table(store: Store, run_id: str, segments: Sequence[SegmentShape]) ->
     rows: dict[Hashable, dict[str, Any]] = {}
     first = 0
     for shape in segments:
-        whole = slice(0, shape.n_images)
-        results = read_results(store, run_id, shape, 0, whole, ["attempts", "error", "engine", "started"])
-        failed = np.flatnonzero(results.status == FAILED)
-        uris = read_uris(store, shape) if failed.size else np.empty(0, dtype=object)
-        for row in failed.tolist():
-            entry = logged.get((shape.segment, row, int(results.generation[row])))
-            rows[first + row] = {
-                "uri": uris[row],
-                "error": ERROR_CODES[results.values["error"][row]],
-                "attempts": int(results.values["attempts"][row]),
-                "engine": results.values["engine"][row],
-                "time": _times(results.values["started"][row]),
-                "message": entry.message if entry else "",
-            }
+        for part in _parts_with_failures(store, run_id, shape):
+            results = read_results(store, run_id, shape, 0, part, ["attempts", "error", "engine", "started"])
+            uris = read_uris(store, shape, part)
+            for position in np.flatnonzero(results.status == FAILED).tolist():
+                row = part.start + position
+                entry = logged.get((shape.segment, row, int(results.generation[position])))
+                rows[first + row] = {
+                    "uri": uris[position],
+                    "error": ERROR_CODES[results.values["error"][position]],
+                    "attempts": int(results.values["attempts"][position]),
+                    "engine": results.values["engine"][position],
+                    "time": _times(results.values["started"][position]),
+                    "message": entry.message if entry else "",
+                }
         first += shape.n_images
     columns = ["uri", "error", "attempts", "engine", "time", "message"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("image")
 
 
+def _parts_with_failures(store: Store, run_id: str, shape: SegmentShape) -> Iterator[slice]:
+    """Ranges of rows, each from the first to the last failed image of as many rows as are looked at at once."""
+    for part in ranges_of(shape, _ROWS_AT_ONCE // 4):
+        failed = np.flatnonzero(read_status(store, run_id, shape, part) == FAILED)
+        if failed.size:
+            yield slice(part.start + int(failed[0]), part.start + int(failed[-1]) + 1)
+
+
 def run_summary(store: Store, run_id: str, segments: Sequence[SegmentShape]) -> dict[str, Any]:
     """One row of `Catalog.runs`."""
     record = read_record(store, run_id)
-    values = _joined(store, run_id, segments, 0, ["started", "seconds"])
-    begun = values["started"] >= 0
-    started = values["started"][begun]
-    ended = started + 1000 * np.nan_to_num(values["seconds"][begun])
-    counts = {str(name): int(np.sum(values["status"] == number)) for number, name in enumerate(STATUS_NAMES)}
+    sessions = read_sessions(store, run_id)
+    counts = np.zeros(len(STATUS_NAMES), dtype=np.int64)
+    starts: list[int] = []
+    ends: list[float] = []
+    for shape in segments:
+        for part in ranges_of(shape, _ROWS_AT_ONCE):
+            values = read_results(store, run_id, shape, 0, part, ["started", "seconds"]).values
+            counts += np.bincount(values[STATUS.name], minlength=counts.size)
+            begun = values["started"] >= 0
+            if begun.any():
+                started = values["started"][begun]
+                starts.append(started.min())
+                ends.append((started + 1000 * np.nan_to_num(values["seconds"][begun])).max())
     protocol = dict(record.settings.protocol)
     for name in {"scales", "slices"} & set(protocol):
         protocol[name] = ", ".join(f"{value:g}" for value in protocol[name])
     return {
         "model": record.settings.model,
-        "images": begun.size,
-        **counts,
+        "images": int(counts.sum()),
+        **dict(zip(STATUS_NAMES.tolist(), counts.tolist(), strict=True)),
         "created": pd.Timestamp(record.created).tz_localize(None),
-        "first_write": _times(started.min()) if begun.any() else pd.NaT,
-        "last_write": _times(ended.max().astype(np.int64)) if begun.any() else pd.NaT,
+        "first_write": _times(min(starts)) if starts else pd.NaT,
+        "last_write": _times(int(max(ends))) if ends else pd.NaT,
         **protocol,
         "precision": "float32",
         **record.settings.options,
         "model_digest": record.settings.model_digest,
-        **record.by,
+        **record.by.columns(),
+        "sessions": len(sessions),
+        "devices": ", ".join(sorted({device for session in sessions.values() for device in session.devices})),
     }
-
-
-def _joined(
-    store: Store, run_id: str, segments: Sequence[SegmentShape], n_classes: int, fields: Collection[str] | None
-) -> dict[str, np.ndarray]:
-    """Results of all segments, one after the other."""
-    parts = [
-        read_results(store, run_id, shape, n_classes, slice(0, shape.n_images), fields).values for shape in segments
-    ]
-    nothing = empty_values(0, n_classes, fields)
-    return {name: np.concatenate([nothing[name], *(part[name] for part in parts)]) for name in nothing}
 
 
 def _times(milliseconds: Any) -> Any:

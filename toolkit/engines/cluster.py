@@ -48,7 +48,12 @@ class Cluster:
 
     @classmethod
     def start(
-        cls, profile: str | os.PathLike[str] = "local", n: int | None = None, *, timeout: float = 60.0
+        cls,
+        profile: str | os.PathLike[str] = "local",
+        n: int | None = None,
+        *,
+        timeout: float = 60.0,
+        replace: bool = True,
     ) -> "Cluster":
         """Start a controller and engines, and connect to them.
 
@@ -63,6 +68,8 @@ class Cluster:
             How many engines; default: the profile's number, or else one per physical core that this process may use.
         timeout
             How long, in seconds, to wait until all engines are there.
+        replace
+            Whether an engine that dies is replaced by a new one.
 
         Raises
         ------
@@ -77,7 +84,7 @@ class Cluster:
         if n is not None:
             n = _positive(n)
         profile_dir = runtime_directory(profile)
-        launched = LaunchedCluster(profile_dir, n, timeout)
+        launched = LaunchedCluster(profile_dir, n, timeout, replace=replace)
         return cls(launched.client, f"profile {profile_dir.name!r}, started here", launched.cluster_id, launched)
 
     @classmethod
@@ -143,7 +150,9 @@ class Cluster:
         """
         if self._stopped:
             raise RuntimeError("this cluster was stopped; start or connect to another")
-        executor = IPyParallelExecutor(self._client)
+        launched = self._launched
+        replaces = (lambda: launched.replaces) if launched is not None else (lambda: False)
+        executor = IPyParallelExecutor(self._client, replaces)
         self._executors.append(executor)
         return executor
 

@@ -17,6 +17,7 @@ _HISTORY = 10_000
 # The scheduler reports the task of a dead engine after 5 s. Waiting longer than that lets such a task fail with the
 # name of its engine even when it was the last one, and gives whoever replaces engines a moment.
 _NO_ENGINES_SECONDS = 7.0
+_REPLACEMENT_SECONDS = 120.0
 
 # A hub answers in milliseconds, and within seconds on a machine that swaps. ipyparallel itself never notices its death.
 _HUB_PING_SECONDS = 5.0
@@ -58,6 +59,8 @@ class IPyParallelExecutor:
     ----------
     client
         An ``ipyparallel.Client``; it stays open when the executor is closed.
+    replaces
+        Says whether engines that died are being replaced, and so are waited for.
 
     Notes
     -----
@@ -67,8 +70,9 @@ class IPyParallelExecutor:
     engine is back. A task is never retried here: who knows what it did should decide.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, replaces: Callable[[], bool] = lambda: False) -> None:
         self._client = client
+        self._replaces = replaces
         # The scheduler's own retries hang when a task fails on every engine.
         self._view = client.load_balanced_view(retries=0)
         self._submitting = threading.Lock()  # a view's bookkeeping is not thread-safe
@@ -180,6 +184,7 @@ class IPyParallelExecutor:
             return "the connection to the cluster is closed"
         if self._hub_lost():
             return f"the cluster's controller has not answered for {_HUB_SILENT_SECONDS:.0f} s"
-        if not self._client.ids and time.monotonic() - self._engines_seen > _NO_ENGINES_SECONDS:
+        patience = _REPLACEMENT_SECONDS if self._replaces() else _NO_ENGINES_SECONDS
+        if not self._client.ids and time.monotonic() - self._engines_seen > patience:
             return "all engines have died"
         return ""

@@ -5,7 +5,9 @@ import contextlib
 import logging
 import os
 import signal
+import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,10 @@ from toolkit.engines.environment import usable_cores
 from toolkit.engines.lifetime import parent_environment
 
 _POLL_SECONDS = 0.1
+
+# Engines that die faster than this die of something that new ones would die of too.
+_MOST_REPLACED = 30
+_REPLACED_SECONDS = 60.0
 
 # An idle engine ends within half a second of SIGTERM; one that runs a task would first finish it.
 _SECONDS_TO_END = 1.0
@@ -31,6 +37,8 @@ class LaunchedCluster:
         How many engines to start; None takes the number of the profile's settings, or one per usable core.
     timeout
         How long, in seconds, the controller and all engines may take.
+    replace
+        Whether engines that die are replaced.
 
     Raises
     ------
@@ -40,8 +48,9 @@ class LaunchedCluster:
         The controller or the engines ended while starting.
     """
 
-    def __init__(self, profile_dir: Path, n: int | None, timeout: float) -> None:
+    def __init__(self, profile_dir: Path, n: int | None, timeout: float, *, replace: bool = True) -> None:
         self._owner = os.getpid()
+        self._replacing: threading.Thread | None = None
         self._deadline = time.monotonic() + timeout
         self._timeout = timeout
         self._profile_dir = profile_dir
@@ -52,6 +61,8 @@ class LaunchedCluster:
             profile_dir / "log" / f"engines{self._cluster.cluster_id}.json"
         )  # the controller's, left behind
         self._seen: list[psutil.Process] = []
+        self._replaced: deque[float] = deque(maxlen=_MOST_REPLACED)
+        self._stopping = threading.Event()
         self.n = n or self._cluster.n or usable_cores()
         self.cluster_id = str(self._cluster.cluster_id)
         self.client: Any = None
@@ -61,6 +72,14 @@ class LaunchedCluster:
         except BaseException:  # an interrupt from the keyboard too must not leave processes behind
             self.stop(keep_log=True)
             raise
+        if replace:
+            self._replacing = threading.Thread(target=self._replace, name="engine-replacement", daemon=True)
+            self._replacing.start()
+
+    @property
+    def replaces(self) -> bool:
+        """Whether an engine that died just now will be replaced: asked for, and not given up."""
+        return self._replacing is not None and self._replacing.is_alive()
 
     def stop(self, keep_log: bool = False) -> None:
         """End all processes and remove their files; engines that run a task are killed. May be called twice.
@@ -73,6 +92,9 @@ class LaunchedCluster:
         atexit.unregister(self.stop)
         if os.getpid() != self._owner:  # a fork inherits the exit handler, not the cluster
             return
+        self._stopping.set()
+        if self._replacing is not None:
+            self._replacing.join()
         if self.client is not None:
             self.client.close(linger=0)
         _end(list({*self._seen, *self._processes()}))
@@ -106,6 +128,33 @@ class LaunchedCluster:
             ) from error
         self._wait_for_engines()
 
+    def _replace(self) -> None:
+        """Start a new engine for each that died, until they die faster than anything useful could be done."""
+        while not self._stopping.wait(_POLL_SECONDS):
+            engines = self._engine_processes()
+            dead = [process for process in engines if not _is_alive(process)]
+            n_missing = self.n - (len(engines) - len(dead))
+            if n_missing <= 0 or not _is_alive(self._cluster.controller.process):
+                continue
+            now = time.monotonic()
+            if len(self._replaced) == _MOST_REPLACED and now - self._replaced[0] < _REPLACED_SECONDS:
+                self._logger.warning(
+                    "%d engines died within %g s; no more are started", _MOST_REPLACED, _REPLACED_SECONDS
+                )
+                return
+            self._replaced.extend([now] * n_missing)
+            try:
+                environment = _environment(self._cluster.engine_launcher_class, self._cluster)
+                self._cluster.start_engines_sync(n_missing, environment=environment)
+            except Exception:
+                self._logger.exception("an engine could not be replaced; no more are started")
+                return
+            self._seen = list({*self._seen, *self._processes()})
+
+    def _engine_processes(self) -> list[psutil.Process]:
+        sets = [launcher for engine_set in self._cluster.engines.values() for launcher in _members(engine_set)]
+        return [process for launcher in sets if (process := getattr(launcher, "process", None)) is not None]
+
     def _wait_for_engines(self) -> None:
         while len(self.client.ids) < self.n:
             came = f"{len(self.client.ids)} of {self.n} engines came up"
@@ -122,9 +171,8 @@ class LaunchedCluster:
 
     def _launched(self) -> list[psutil.Process]:
         """Controller and engines, where they are processes of this machine."""
-        sets = [launcher for engine_set in self._cluster.engines.values() for launcher in _members(engine_set)]
-        processes = [getattr(launcher, "process", None) for launcher in [self._cluster.controller, *sets]]
-        return [process for process in processes if process is not None]
+        controller = getattr(self._cluster.controller, "process", None)
+        return [*([] if controller is None else [controller]), *self._engine_processes()]
 
     def _processes(self) -> list[psutil.Process]:
         launched = self._launched()

@@ -1,12 +1,15 @@
 """Segment a catalog on engines: resume, cancel, watch."""
 
-from toolkit.runs.events import BatchEnded, EngineLost, Event, Flushed, Observer, RunEnded, RunStarted
+from toolkit.runs.estimation import Estimate, estimate
+from toolkit.runs.events import BatchEnded, Counted, EngineLost, Event, Flushed, Observer, RunEnded, RunStarted, Waiting
 from toolkit.runs.progress import Progress, ProgressCounter
 from toolkit.runs.run import Run, RunError, segment
 
 __all__ = [
     "BatchEnded",
+    "Counted",
     "EngineLost",
+    "Estimate",
     "Event",
     "Flushed",
     "Observer",
@@ -16,5 +19,7 @@ __all__ = [
     "RunEnded",
     "RunError",
     "RunStarted",
+    "Waiting",
+    "estimate",
     "segment",
 ]

@@ -6,28 +6,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass, replace
 from threading import Event as Flag
+from typing import Any
 
-import numpy as np
-
-from toolkit.catalog import (
-    DONE,
-    ERROR_CODES,
-    FAILED,
-    PENDING,
-    Catalog,
-    Failure,
-    FailureLog,
-    OwnedBlock,
-    Owner,
-    SegmentShape,
-)
+from toolkit.catalog import FAILED, PENDING, Catalog, Failure, FailureLog, Heartbeat, Owner
+from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.engines import EngineLostError, Executor, NoEnginesError
-from toolkit.runs.events import BatchEnded, EngineLost, Flushed, Observer, RunStarted
-from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
+from toolkit.runs.events import BatchEnded, Counted, EngineLost, Flushed, Observer, RunStarted, Waiting
+from toolkit.runs.folding import fold_labels
+from toolkit.runs.open_block import OpenBlock
+from toolkit.runs.queue import BlockOfWork, BlockQueue
+from toolkit.runs.tasks import BatchOutcome, FoldOutcome, FoldTask, ImageOutcome, Task, Work
+from toolkit.runs.watchdog import gave_up
 
 _TASKS_PER_ENGINE = 2  # one that runs and one that waits behind it
 _LARGEST_BATCH = 64
 _MOST_LOSSES = 3
+_MOST_LOSSES_IN_A_ROW = 20
+_SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_COUNTS = 30.0
 
 
 @dataclass(frozen=True)
@@ -40,10 +36,14 @@ class DriverOptions:
     """Whether label maps are written."""
     flush_seconds: float = 5.0
     """Finished work is on disk after this many seconds: half of them for a batch, half until the next flush."""
+    image_seconds: float | None = None
+    """An engine that gets no further with an image for so long is given up; None: for as long as it takes."""
+    time_to_live: float = TIME_TO_LIVE
+    """Seconds of silence after which other drivers take over."""
 
 
 class Driver:
-    """Works through a catalog once.
+    """Works through a catalog once, alone or among others.
 
     Parameters
     ----------
@@ -63,6 +63,8 @@ class Driver:
         Gets the events.
     cancelled : threading.Event
         When set, what is in progress is finished and nothing else begun.
+    owner : Owner
+        How claims and logs name this driver.
     """
 
     def __init__(
@@ -75,23 +77,28 @@ class Driver:
         options: DriverOptions,
         emit: Observer,
         cancelled: Flag,
+        owner: Owner,
     ) -> None:
         self._catalog = catalog
-        self._run_id = run_id
         self._work = work
         self._executor = executor
         self._segment = segment
         self._options = options
         self._emit = emit
         self._cancelled = cancelled
-        self._owner = Owner()
-        self._log = FailureLog(catalog.store, run_id, self._owner)
+        self._heartbeat = Heartbeat(catalog.store, owner, options.time_to_live)
+        self._queue = BlockQueue(catalog, run_id, owner, FAILED if options.retry else PENDING)
+        self._run_id = run_id
+        self._log = FailureLog(catalog.store, run_id, owner)
         self._failures: list[Failure] = []
-        self._open_blocks: dict[tuple[int, int], _OpenBlock] = {}
+        self._open_blocks: dict[tuple[int, int, int], OpenBlock] = {}
+        self._running: dict[Future[Any], Task | FoldTask] = {}
+        self._again: deque[Task] = deque()
         self._todo = 0
+        self._losses_in_a_row = 0
         self._seconds_per_image: float | None = None
         self._half_interval = options.flush_seconds / 2
-        self._flushed_at = time.monotonic()
+        self._flushed_at = self._counted_at = time.monotonic()
 
     def run(self) -> None:
         """Work until nothing is left or the run is cancelled; whatever happens, finished work is flushed.
@@ -105,23 +112,25 @@ class Driver:
         OSError
             The catalog cannot be written.
         """
-        self._announce()
-        try:
-            self._loop()
-        finally:
-            self._flush()
+        with self._heartbeat:
+            self._announce()
+            try:
+                self._loop()
+            finally:
+                self._flush()
+            self._count()
 
     def _announce(self) -> None:
-        counts = np.zeros(3, dtype=np.int64)
-        for shape in self._catalog.segments():
-            counts += np.bincount(self._catalog.read_status(self._run_id, shape), minlength=3)
-        self._todo = int(counts[FAILED if self._options.retry else PENDING])
+        counts = self._queue.count()
+        self._queue.look(at_once=True)
+        self._queue.has_grown()  # what was just counted
+        self._todo = counts.failed if self._options.retry else counts.total - counts.done - counts.failed
         self._emit(
             RunStarted(
                 run_id=self._run_id,
-                total=int(counts.sum()),
-                done=int(counts[DONE]),
-                failed=int(counts[FAILED]),
+                total=counts.total,
+                done=counts.done,
+                failed=counts.failed,
                 todo=self._todo,
                 retry=self._options.retry,
                 n_engines=self._executor.n_engines,
@@ -130,53 +139,56 @@ class Driver:
 
     def _loop(self) -> None:
         tasks = self._tasks()
-        again: deque[Task] = deque()
-        running: dict[Future[BatchOutcome], Task] = {}
         while True:
-            while not self._cancelled.is_set() and len(running) < _TASKS_PER_ENGINE * max(self._executor.n_engines, 1):
-                task = again.popleft() if again else next(tasks, None)
+            while not self._cancelled.is_set() and self._has_room():
+                task = self._again.popleft() if self._again else next(tasks)
                 if task is None:
                     break
-                running[self._executor.submit(self._segment, task)] = task
-            if not running:
+                self._running[self._executor.submit(self._segment, task)] = task
+            if self._running:
+                ended, _ = wait(self._running, timeout=self._seconds_to_flush(), return_when=FIRST_COMPLETED)
+                for future in ended:
+                    self._collect(future, self._running.pop(future))
+            elif self._cancelled.is_set() or not self._queue.look(at_once=not self._queue.holders):
                 return
-            ended, _ = wait(running, timeout=self._seconds_to_flush(), return_when=FIRST_COMPLETED)
-            for future in ended:
-                again.extend(self._collect(running.pop(future), future))
+            elif self._queue.holders:
+                self._wait_for_others()
             if self._seconds_to_flush() <= 0:
                 self._flush()
 
-    def _tasks(self) -> Iterator[Task]:
-        """Batches of all blocks that hold work; a block is claimed when its first batch is asked for."""
-        wanted = FAILED if self._options.retry else PENDING
-        for shape in self._catalog.segments():
-            status = self._catalog.read_status(self._run_id, shape)
-            for block in range(shape.n_blocks):
-                rows = np.flatnonzero(status[shape.rows(block)] == wanted) + shape.rows(block).start
-                if rows.size:
-                    yield from self._tasks_of_block(shape, block, rows)
+    def _has_room(self) -> bool:
+        return len(self._running) < _TASKS_PER_ENGINE * max(self._executor.n_engines, 1)
 
-    def _tasks_of_block(self, shape: SegmentShape, block: int, rows: np.ndarray) -> Iterator[Task]:
-        owned = self._catalog.claim(self._run_id, shape, block, self._owner)
-        opened = _OpenBlock(owned, self._attempts(shape, owned.rows), set(rows.tolist()))
-        self._open_blocks[shape.segment, block] = opened
-        uris = self._catalog.uris(shape, owned.rows)
+    def _tasks(self) -> Iterator[Task | None]:
+        """Batches of all blocks that hold work, claimed when their first batch is asked for; None: nothing for now."""
+        while True:
+            work = self._queue.take()
+            if self._queue.has_grown():
+                self._count()
+            if work is None:
+                yield None
+            else:
+                yield from self._tasks_of_block(work)
+
+    def _tasks_of_block(self, work: BlockOfWork) -> Iterator[Task]:
+        opened = OpenBlock(work)
+        key = work.owned.labels.key
+        self._open_blocks[key] = opened
         begin = 0
-        while begin < rows.size:
-            batch = rows[begin : begin + self._batch_size()]
-            begin += batch.size
+        while begin < work.rows.size and key in self._open_blocks:
+            batch = slice(begin, begin + self._batch_size())
+            begin = batch.stop
+            rows = tuple(work.rows[batch].tolist())
             yield Task(
                 work=self._work,
-                rows=tuple(batch.tolist()),
-                uris=tuple(uris[batch - owned.rows.start]),
-                labels=owned.labels,
-                first_part=opened.take_parts(batch.size),
+                rows=rows,
+                uris=work.uris[batch],
+                labels=work.owned.labels,
+                first_part=opened.take_parts(len(rows)),
                 seconds=self._half_interval,
                 keep_labels=self._options.keep_labels,
+                image_seconds=self._options.image_seconds,
             )
-
-    def _attempts(self, shape: SegmentShape, rows: slice) -> np.ndarray:
-        return self._catalog.read_results(self._run_id, shape, rows, fields=["attempts"]).values["attempts"]
 
     def _batch_size(self) -> int:
         """As many images as take an engine half a flush interval, but no more than an engine's share of the rest."""
@@ -186,57 +198,70 @@ class Driver:
         by_share = self._todo // (_TASKS_PER_ENGINE * max(self._executor.n_engines, 1))
         return max(1, min(_LARGEST_BATCH, by_time, by_share))
 
-    def _collect(self, task: Task, future: "Future[BatchOutcome]") -> list[Task]:
-        """Note what became of a task; the tasks to do instead if its engine died."""
+    def _collect(self, future: "Future[Any]", task: Task | FoldTask) -> None:
+        """Note what became of a task."""
+        opened = self._open_blocks.get(task.labels.key)
         try:
             outcome = future.result()
         except EngineLostError as error:
-            self._emit(EngineLost(str(error.engine), len(task.rows)))
-            return self._after_loss(task, error)
+            self._emit(EngineLost(str(error.engine), 0 if isinstance(task, FoldTask) else len(task.rows)))
+            self._check_losses(error)
+            if opened is None:
+                return
+            if isinstance(task, FoldTask):
+                opened.end_fold()
+            else:
+                self._after_loss(opened, task, error)
         except CancelledError as error:
             raise NoEnginesError("the cluster was stopped while the run went on") from error
-        self._note(task, outcome)
-        mean = outcome.seconds / len(outcome.images)
-        before = mean if self._seconds_per_image is None else self._seconds_per_image
-        self._seconds_per_image = 0.5 * (before + mean)
-        return self._remainder(task, outcome)
+        else:
+            self._losses_in_a_row = 0
+            if opened is not None and isinstance(outcome, FoldOutcome):
+                opened.note_fold(outcome)
+            elif opened is not None and isinstance(task, Task):
+                self._note(opened, task, outcome)
+                self._again.extend(_remainder(opened, task, outcome))
 
-    def _remainder(self, task: Task, outcome: BatchOutcome) -> list[Task]:
-        """The part of a batch that the engine had no time for."""
-        n_images = len(outcome.images)
-        if n_images == len(task.rows):
-            return []
-        first_part = self._opened(task).take_parts(len(task.rows) - n_images)
-        return [replace(task, rows=task.rows[n_images:], uris=task.uris[n_images:], first_part=first_part)]
+    def _check_losses(self, error: EngineLostError) -> None:
+        self._losses_in_a_row += 1
+        if self._losses_in_a_row > _MOST_LOSSES_IN_A_ROW:
+            raise NoEnginesError(
+                f"{self._losses_in_a_row} engines died one after the other, whatever they worked on; see their logs"
+            ) from error
 
-    def _opened(self, task: Task) -> "_OpenBlock":
-        return self._open_blocks[task.labels.segment, task.labels.block]
-
-    def _after_loss(self, task: Task, error: EngineLostError) -> list[Task]:
-        """Halves of the batch, so that an image that kills engines ends up alone; alone it fails in the end."""
+    def _after_loss(self, opened: OpenBlock, task: Task, error: EngineLostError) -> None:
+        """One by one from now on, so that an image that kills engines is alone; alone it fails in the end."""
+        if len(task.rows) > 1:
+            for row, uri in zip(task.rows, task.uris, strict=True):
+                self._again.append(replace(task, rows=(row,), uris=(uri,), first_part=opened.take_parts(1)))
+            return
         tries = task.tries + 1
-        if len(task.rows) == 1 and tries >= _MOST_LOSSES:
-            message = f"{task.uris[0]}: {tries} engines died while they worked on it, the last was {error.engine}"
-            image = ImageOutcome(task.rows[0], time.time_ns() // 1_000_000, 0.0, "engine_lost", message)
-            self._note(task, BatchOutcome(str(error.engine), 0.0, (image,)))
-            return []
-        half = -(-len(task.rows) // 2)
-        return [
-            replace(task, rows=rows, uris=uris, tries=tries, first_part=self._opened(task).take_parts(len(rows)))
-            for rows, uris in ((task.rows[:half], task.uris[:half]), (task.rows[half:], task.uris[half:]))
-            if rows
-        ]
+        if tries < _MOST_LOSSES:
+            self._again.append(replace(task, tries=tries, first_part=opened.take_parts(1)))
+            return
+        code, reason = "engine_lost", f"{tries} engines died while they worked on it, the last was {error.engine}"
+        if gave_up(task):
+            code, reason = "timeout", f"{tries} engines got no further with it for {task.image_seconds:g} s and gave up"
+        image = ImageOutcome(task.rows[0], time.time_ns() // 1_000_000, 0.0, code, f"{task.uris[0]}: {reason}")
+        self._note(opened, task, BatchOutcome(str(error.engine), 0.0, (image,)))
 
-    def _note(self, task: Task, outcome: BatchOutcome) -> None:
-        folder = task.labels
+    def _note(self, opened: OpenBlock, task: Task, outcome: BatchOutcome) -> None:
         for image in outcome.images:
-            self._opened(task).note(image, outcome.engine)
+            opened.note(image, outcome.engine)
             if image.error:
+                folder = task.labels
                 failure = Failure(folder.segment, image.row, folder.generation, image.error, image.message)
                 self._failures.append(failure)
         n_failed = sum(bool(image.error) for image in outcome.images)
         self._todo -= len(outcome.images)
         self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
+        mean = outcome.seconds / len(outcome.images)
+        if mean:
+            before = mean if self._seconds_per_image is None else self._seconds_per_image
+            self._seconds_per_image = 0.5 * (before + mean)
+        fold = opened.fold()
+        if fold is not None and not self._cancelled.is_set():
+            self._running[self._executor.submit(fold_labels, fold)] = fold
 
     def _seconds_to_flush(self) -> float:
         return max(0.0, self._flushed_at + self._half_interval - time.monotonic())
@@ -247,46 +272,38 @@ class Driver:
         self._log.append(self._failures)
         self._failures = []
         for key, opened in list(self._open_blocks.items()):
-            opened.owned.writer.flush()
-            if not opened.missing:
+            opened.flush()
+            if opened.is_complete:
                 del self._open_blocks[key]
+            elif opened.owned.is_overtaken:
+                self._let_go(key)
         self._flushed_at = time.monotonic()
         self._emit(Flushed(self._flushed_at - begin))
 
+    def _let_go(self, key: tuple[int, int, int]) -> None:
+        """Somebody took us for dead and goes on with the block; what we had of it is written."""
+        opened = self._open_blocks.pop(key)
+        self._again = deque(task for task in self._again if task.labels.key != key)
+        self._queue.give_back(opened.work)
 
-class _OpenBlock:
-    """A claimed block, and the rows of it that are still out."""
+    def _wait_for_others(self) -> None:
+        self._emit(Waiting(self._queue.holders))
+        self._cancelled.wait(_SECONDS_BETWEEN_LOOKS)
+        if time.monotonic() - self._counted_at > _SECONDS_BETWEEN_COUNTS:
+            self._count()
 
-    def __init__(self, owned: OwnedBlock, attempts_before: np.ndarray, missing: set[int]) -> None:
-        self.owned = owned
-        self.missing = missing
-        self._attempts_before = attempts_before
-        self._next_part = 0
+    def _count(self) -> None:
+        counts = self._queue.count()
+        if not self._options.retry:
+            self._todo = counts.total - counts.done - counts.failed
+        self._emit(Counted(counts.total, counts.done, counts.failed, self._todo))
+        self._counted_at = time.monotonic()
 
-    def take_parts(self, n: int) -> int:
-        """The first of n numbers for arrays of label maps that nobody else has."""
-        first = self._next_part
-        self._next_part += n
-        return first
 
-    def note(self, image: ImageOutcome, engine: str) -> None:
-        """Take over an outcome."""
-        attempts = min(int(self._attempts_before[image.row - self.owned.rows.start]) + 1, np.iinfo(np.uint8).max)
-        results = {
-            "status": FAILED if image.error else DONE,
-            "attempts": attempts,
-            "error": ERROR_CODES.index(image.error),
-            "engine": engine,
-            "started": image.started,
-            "seconds": image.seconds,
-            "height": image.height,
-            "width": image.width,
-            "label_part": image.label_part,
-            "label_offset": image.label_offset,
-        }
-        if image.composition is not None:
-            results |= {"composition": image.composition, "confidence": image.confidence}
-        if image.soft_composition is not None:
-            results["soft_composition"] = image.soft_composition
-        self.owned.writer.set(image.row, **results)
-        self.missing.discard(image.row)
+def _remainder(opened: OpenBlock, task: Task, outcome: BatchOutcome) -> list[Task]:
+    """The part of a batch that the engine had no time for."""
+    n_images = len(outcome.images)
+    if n_images == len(task.rows):
+        return []
+    first_part = opened.take_parts(len(task.rows) - n_images)
+    return [replace(task, rows=task.rows[n_images:], uris=task.uris[n_images:], first_part=first_part)]

@@ -50,6 +50,28 @@ class EngineLost:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """The images were counted anew: some were added, or other drivers worked on them."""
+
+    total: int
+    """Images in the catalog."""
+    done: int
+    """Images that are done."""
+    failed: int
+    """Images that have failed."""
+    todo: int
+    """Images that this call has yet to work on."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Nothing is left to begin, but other drivers hold images that are not done; those that die leave theirs to us."""
+
+    holders: tuple[str, ...]
+    """Names of the drivers; empty when that is over."""
+
+
+@dataclass(frozen=True)
 class Flushed:
     """Everything up to here is in the catalog."""
 
@@ -67,5 +89,5 @@ class RunEnded:
     """What stopped it; empty otherwise."""
 
 
-Event = RunStarted | BatchEnded | EngineLost | Flushed | RunEnded
+Event = RunStarted | BatchEnded | EngineLost | Counted | Waiting | Flushed | RunEnded
 Observer = Callable[[Event], None]

@@ -3,9 +3,9 @@
 import html
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from toolkit.runs.events import BatchEnded, EngineLost, Event, RunEnded, RunStarted, State
+from toolkit.runs.events import BatchEnded, Counted, EngineLost, Event, RunEnded, RunStarted, State, Waiting
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Progress:
     """How often an engine died under its work."""
     reason: str = ""
     """What stopped the run, if an error did."""
+    waiting_for: tuple[str, ...] = ()
+    """Other drivers that hold the images which are left."""
 
     @property
     def ended(self) -> bool:
@@ -65,6 +67,8 @@ class Progress:
             words.append("nothing was left to do: no image was segmented")
         if self.state == "running" and self.seconds_left is not None:
             words.append(f"{_duration(self.seconds_left)} left")
+        if self.waiting_for and not self.ended:
+            words.append(f"what is left is with {', '.join(self.waiting_for)}")
         if self.engines_lost:
             words.append(f"{self.engines_lost} engine{'s' if self.engines_lost > 1 else ''} lost")
         if self.ended and self.failed:
@@ -103,9 +107,11 @@ class ProgressCounter:
         self._started = RunStarted(run_id, total=0, done=0, failed=0, todo=0, n_engines=0)
         self._done = self._failed = self._lost = 0
         self._ended: RunEnded | None = None
+        self._holders: tuple[str, ...] = ()
 
     def __call__(self, event: Event) -> None:
         """Take one event into account."""
+        self._holders = event.holders if isinstance(event, Waiting) else ()
         match event:
             case RunStarted():
                 self._started, self._begin = event, self._clock()
@@ -114,8 +120,21 @@ class ProgressCounter:
                 self._failed += event.failed
             case EngineLost():
                 self._lost += 1
+            case Counted():
+                self._recount(event)
             case RunEnded():
                 self._ended, self._end = event, self._clock()
+
+    def _recount(self, counted: Counted) -> None:
+        """Go on from what was counted, which holds what this call did."""
+        processed = self._done + self._failed
+        self._started = replace(
+            self._started,
+            total=counted.total,
+            done=counted.done - self._done,
+            failed=counted.failed - self._failed + (processed if self._started.retry else 0),
+            todo=counted.todo + processed,
+        )
 
     def progress(self) -> Progress:
         """How far the run is now."""
@@ -133,6 +152,7 @@ class ProgressCounter:
             n_engines=started.n_engines,
             engines_lost=self._lost,
             reason=self._ended.reason if self._ended else "",
+            waiting_for=self._holders,
         )
 
 

@@ -1,6 +1,7 @@
 """Segment a catalog: the call, and the handle it returns."""
 
 import functools
+import socket
 import threading
 import warnings
 from collections.abc import Sequence
@@ -10,7 +11,8 @@ from typing import Literal
 
 from zarr.storage import MemoryStore
 
-from toolkit.catalog import Catalog, RunSettings
+from toolkit.catalog import Catalog, Owner, RunSettings, Session
+from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.display import LiveDisplay
 from toolkit.engines import Cluster, Executor, InProcessExecutor, NoEnginesError
 from toolkit.models import Model, load_model
@@ -20,9 +22,8 @@ from toolkit.runs.progress import Progress, ProgressCounter
 from toolkit.runs.tasks import Work
 from toolkit.runs.worker import segment_batch, segmenter_of
 from toolkit.segmentation import NUMERICS_VERSION, Execution, Precision, Protocol
+from toolkit.segmentation.execution import device_of
 from toolkit.sources import ReadLimits
-
-_LONGEST_FLUSH_SECONDS = 3600.0
 
 
 class RunError(RuntimeError):
@@ -172,12 +173,16 @@ def segment(
     batch_size: int | None = None,
     limits: ReadLimits | None = None,
     flush_seconds: float = 5.0,
+    image_seconds: float | None = 600.0,
+    time_to_live: float = TIME_TO_LIVE,
     observers: Sequence[Observer] = (),
 ) -> Run:
     """Segment the images of a catalog that this model and protocol have not segmented yet.
 
     Returns at once; the work goes on in the background and every finished image is in the catalog within seconds. The
-    same call after a crash, a cancellation or new images goes on where the last one ended.
+    same call after a crash, a cancellation or new images goes on where the last one ended. The same call from another
+    notebook or machine at the same time shares the work: each image is segmented by one of them, and what one leaves
+    when it dies is taken over by the others.
 
     Parameters
     ----------
@@ -206,6 +211,13 @@ def segment(
         Caps on bytes and pixels of an image; larger ones fail as ``too_large``.
     flush_seconds : float
         Finished work is on disk after that many seconds.
+    image_seconds : float, optional
+        An engine that gets no further for so long, be it with a file or with one call of the network, ends itself; an
+        image with which that happens three times fails as ``timeout``. None: engines are waited for. Without a cluster
+        nothing is ended.
+    time_to_live : float
+        Seconds without a sign of life (this process stopped, or cut off from the catalog) after which other drivers
+        may take over what this one works on.
     observers : sequence of callables
         Called with every event of the run (`toolkit.runs.events`), in its thread.
 
@@ -226,33 +238,58 @@ def segment(
     model = load_model(model) if isinstance(model, str | Path) else model
     protocol = Protocol() if protocol is None else protocol
     limits = ReadLimits() if limits is None else limits
-    _check_model(model, protocol)
+    check_model(model, protocol)
     _check_cluster(cluster, model, catalog)
-    _check_options(retry, limits, flush_seconds, observers)
+    _check_options(retry, limits, observers)
+    _check_seconds("flush_seconds", flush_seconds, least=0.01, most=3600.0)
+    _check_seconds("time_to_live", time_to_live, least=0.5, most=86400.0)
+    if image_seconds is not None:
+        _check_seconds("image_seconds", image_seconds, least=0.1, most=604800.0)
     if not isinstance(soft_composition, bool):
         raise TypeError(f"soft_composition must be True or False, not {soft_composition!r}")
     execution = Execution(precision=precision, compile=compile, batch_size=batch_size)
     work = Work(model.source, model.digest, protocol, limits, execution, soft_composition)
-    settings = RunSettings(
-        model=model.name,
-        model_digest=model.digest,
-        class_names=model.class_names,
-        protocol=protocol.to_dict(),
-        options=_options(work),
-        numerics_version=NUMERICS_VERSION,
-        palette=model.palette,
-    )
+    settings = settings_of(work, model)
     if not len(catalog):
         raise ValueError(f"{catalog!r} has no images; add some with catalog.add(images)")
     segmenter = None if cluster else segmenter_of(work, model)
-    run_id = catalog.start_run(settings)
+    session = Session.here(_devices(cluster, model))
+    run_id = catalog.start_run(settings, session.origin)
     executor = cluster.executor() if cluster else InProcessExecutor()
     run = Run(run_id, executor, observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.
     function = functools.partial(segment_batch, segmenter=segmenter) if segmenter else segment_batch
-    options = DriverOptions(retry=retry == "failed", keep_labels=labels, flush_seconds=flush_seconds)
-    run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled))
+    options = DriverOptions(
+        retry=retry == "failed",
+        keep_labels=labels,
+        flush_seconds=flush_seconds,
+        image_seconds=image_seconds if cluster else None,
+        time_to_live=time_to_live,
+    )
+    owner = Owner()
+    catalog.start_session(run_id, owner, session)
+    run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled, owner))
     return run
+
+
+def _devices(cluster: Cluster | None, model: Model) -> list[str]:
+    if cluster is None:
+        return [f"{socket.gethostname()} {device_of(model)}"]
+    table = cluster.resources()
+    return [f"{host} {device}" for host, device in zip(table["host"], table["device"], strict=True)]
+
+
+def settings_of(work: Work, model: Model) -> RunSettings:
+    """What a run of this work is known by in a catalog."""
+    return RunSettings(
+        model=model.name,
+        model_digest=model.digest,
+        class_names=model.class_names,
+        protocol=work.protocol.to_dict(),
+        options=_options(work),
+        numerics_version=NUMERICS_VERSION,
+        palette=model.palette,
+    )
 
 
 def _options(work: Work) -> dict[str, bool | str]:
@@ -267,7 +304,8 @@ def _options(work: Work) -> dict[str, bool | str]:
     return options
 
 
-def _check_model(model: object, protocol: object) -> None:
+def check_model(model: object, protocol: object) -> None:
+    """Refuse what is no model or no protocol, or a model that results could not be told by."""
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model or the name of one, not {model!r}")
     if not isinstance(protocol, Protocol):
@@ -295,14 +333,17 @@ def _check_cluster(cluster: object, model: Model, catalog: Catalog) -> None:
         )
 
 
-def _check_options(retry: object, limits: object, flush_seconds: object, observers: object) -> None:
+def _check_options(retry: object, limits: object, observers: object) -> None:
     if retry not in (None, "failed"):
         raise ValueError(f"retry must be None or 'failed', not {retry!r}")
     if not isinstance(limits, ReadLimits):
         raise TypeError(f"limits must be ReadLimits(max_pixels=…, max_bytes=…), not {limits!r}")
-    if isinstance(flush_seconds, bool) or not isinstance(flush_seconds, int | float):
-        raise TypeError(f"flush_seconds must be a number of seconds, not {flush_seconds!r}")
-    if not 0 < flush_seconds <= _LONGEST_FLUSH_SECONDS:
-        raise ValueError(f"flush_seconds must lie in (0, {_LONGEST_FLUSH_SECONDS:g}], not {flush_seconds!r}")
     if not isinstance(observers, Sequence) or not all(map(callable, observers)):
         raise TypeError(f"observers must be a sequence of callables, not {observers!r}")
+
+
+def _check_seconds(name: str, value: object, *, least: float, most: float) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number of seconds, not {value!r}")
+    if not least <= value <= most:
+        raise ValueError(f"{name} must lie in [{least:g}, {most:g}], not {value!r}")

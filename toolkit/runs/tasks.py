@@ -46,7 +46,9 @@ class Task:
     keep_labels: bool = True
     """Whether label maps are written."""
     tries: int = 0
-    """How often this batch, alone or within a larger one, took an engine down."""
+    """How often an engine died while it worked on this image alone."""
+    image_seconds: float | None = None
+    """An engine that gets no further for so long ends itself; None: it does not."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,8 @@ class ImageOutcome:
     """Pixels."""
     width: int = 0
     """Pixels."""
-    label_part: int = -1
-    """Array that holds the label map; -1 if none was kept."""
-    label_offset: int = 0
-    """First pixel in that array."""
+    label_place: int = -1
+    """Where its label map lies (`LabelPlace.packed`); -1 if none was kept."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +89,37 @@ class BatchOutcome:
     """How long the engine was at it, reading included."""
     images: tuple[ImageOutcome, ...]
     """One for each row of the task that it got to, at least one."""
+
+
+@dataclass(frozen=True)
+class LabelMap:
+    """Where one label map lies, and its size."""
+
+    row: int
+    """The image's row in the segment."""
+    place: int
+    """`LabelPlace.packed`."""
+    height: int
+    """Pixels."""
+    width: int
+    """Pixels."""
+
+
+@dataclass(frozen=True)
+class FoldTask:
+    """Label maps of one block that are to be brought into one array."""
+
+    labels: LabelFolder
+    """The block, and where its label maps lie."""
+    part: int
+    """Number of the new array."""
+    label_maps: tuple[LabelMap, ...]
+    """The label maps, in the order that they shall have."""
+
+
+@dataclass(frozen=True)
+class FoldOutcome:
+    """Where the label maps lie now; the old arrays are still there."""
+
+    label_maps: tuple[LabelMap, ...]
+    """Those of the task."""

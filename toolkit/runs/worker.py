@@ -17,6 +17,7 @@ import torch
 from toolkit.catalog import LabelPlace
 from toolkit.models import Model, load_model
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
+from toolkit.runs.watchdog import Watchdog
 from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
 from toolkit.segmentation.pipeline import WriteBehind, read_ahead
 from toolkit.sources import SourceError, read_image
@@ -57,12 +58,17 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     if segmenter is None:
         segmenter = _load_once(task.work)
     finished: list[ImageOutcome] = []
-    with WriteBehind(functools.partial(_write_part, task)) as writer:
-        for part in _parts(_segmented(task, segmenter, begin + task.seconds)):
-            finished += [outcome for outcome, _ in part]
-            if task.keep_labels:
-                writer.submit([(outcome, labels) for outcome, labels in part if labels is not None])
-        placed = {outcome.row: outcome for part in writer.results() for outcome in part}
+    watchdog = _watchdog()
+    watchdog.set(task)
+    try:
+        with WriteBehind(functools.partial(_write_part, task)) as writer:
+            for part in _parts(_segmented(task, segmenter, begin + task.seconds)):
+                finished += [outcome for outcome, _ in part]
+                if task.keep_labels:
+                    writer.submit([(outcome, labels) for outcome, labels in part if labels is not None])
+            placed = {outcome.row: outcome for part in writer.results() for outcome in part}
+    finally:
+        watchdog.unset()
     return BatchOutcome(
         engine=f"{socket.gethostname()}:{os.getpid()}",
         seconds=time.monotonic() - begin,
@@ -71,6 +77,11 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
 
 
 _Segmented = tuple[ImageOutcome, np.ndarray | None]
+
+
+@functools.cache
+def _watchdog() -> Watchdog:
+    return Watchdog()
 
 
 @functools.lru_cache(maxsize=_RUNS_KEPT)
@@ -87,7 +98,13 @@ def _load_once(work: Work) -> Segmenter:
 
 def segmenter_of(work: Work, model: Model) -> Segmenter:
     """A run's model and protocol at work in this process."""
-    return Segmenter(model, work.protocol, execution=work.execution, soft_composition=work.soft_composition)
+    return Segmenter(
+        model,
+        work.protocol,
+        execution=work.execution,
+        soft_composition=work.soft_composition,
+        on_step=_watchdog().kick,
+    )
 
 
 @dataclass(eq=False)
@@ -133,6 +150,7 @@ def _segmented(task: Task, segmenter: Segmenter, deadline: float) -> Iterator[_S
     clock = _Clock()
     images = zip(task.rows, task.uris, strict=True)
     for (row, uri), reading in read_ahead(images, lambda item: read_image(item[1], task.work.limits)):
+        _watchdog().kick()
         image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
         in_work.append(image)
         try:
@@ -228,7 +246,4 @@ def _write_part(task: Task, part: list[tuple[ImageOutcome, np.ndarray]]) -> list
     # The first image's position makes the number: parts of one task never share an image.
     number = task.first_part + task.rows.index(part[0][0].row)
     places: list[LabelPlace] = task.labels.write(number, [labels for _, labels in part])
-    return [
-        replace(outcome, label_part=place.part, label_offset=place.offset)
-        for (outcome, _), place in zip(part, places, strict=True)
-    ]
+    return [replace(outcome, label_place=place.packed()) for (outcome, _), place in zip(part, places, strict=True)]

@@ -146,10 +146,15 @@ class Batches:
         Called on batches.
     batch_size : int, optional
         Crops per batch; None: found for each shape while working.
+    on_step : callable
+        Called after every batch.
     """
 
-    def __init__(self, network: PreparedNetwork, batch_size: int | None = None) -> None:
+    def __init__(
+        self, network: PreparedNetwork, batch_size: int | None = None, on_step: Callable[[], None] = lambda: None
+    ) -> None:
         self._network = network
+        self._on_step = on_step
         self._given = batch_size
         self._sizes: dict[Shape, BatchSize] = {}
         self._waiting: dict[Shape, _Waiting] = {}
@@ -206,6 +211,7 @@ class Batches:
         if len(crops) > n_crops:
             crops[n_crops:] = 0  # fills up the fixed shape; the outputs are not used
         outputs = self._sizes[shape].run(self._network, crops)
+        self._on_step()
         for receiver, output in zip(waiting.receivers, outputs[:n_crops], strict=True):
             receiver.output = output
         self._deliver()

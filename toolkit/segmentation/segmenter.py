@@ -1,6 +1,7 @@
 """Images → label maps and compositions, with batches that span images."""
 
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -47,6 +48,8 @@ class Segmenter:
         Precision, compilation, batch size.
     soft_composition : bool
         Whether the mean class probabilities are computed too.
+    on_step : callable
+        Called after every call of the network, to show that work goes on.
 
     Raises
     ------
@@ -55,7 +58,13 @@ class Segmenter:
     """
 
     def __init__(
-        self, model: Model, protocol: Protocol, *, execution: Execution | None = None, soft_composition: bool = False
+        self,
+        model: Model,
+        protocol: Protocol,
+        *,
+        execution: Execution | None = None,
+        soft_composition: bool = False,
+        on_step: Callable[[], None] = lambda: None,
     ) -> None:
         execution = Execution() if execution is None else execution
         self._model = model
@@ -63,7 +72,7 @@ class Segmenter:
         self._soft = soft_composition
         self._network = PreparedNetwork(model, execution)
         self._batch_size = execution.batch_size
-        self._batches = Batches(self._network, execution.batch_size)
+        self._batches = Batches(self._network, execution.batch_size, on_step)
         self._under_way: deque[_Summary] = deque()
         self._output_stride: float | None = None
 

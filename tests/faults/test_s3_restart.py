@@ -1,0 +1,105 @@
+"""The server of an S3 catalog is killed with -9 in mid-run: it may come back, and it may not."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from s3_server import BUCKET, S3Server, s3_server
+
+import toolkit as tk
+from toolkit import Catalog, Model, Protocol, Run
+from toolkit.catalog.remote import StoreLostError
+from toolkit.engines import EngineTaskError
+from toolkit.runs import RunError
+
+SECONDS_AWAY = 3.0
+WHO_AND_WHEN = ["engine", "started", "seconds"]
+
+pytestmark = pytest.mark.filterwarnings("ignore:catalog s3.*no answer:RuntimeWarning", "ignore:run .* stopped")
+
+
+@pytest.fixture
+def server(
+    shared_s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[S3Server]:  # the shared one is there to skip without the program
+    """A server of this test's own."""
+    with s3_server(tmp_path / "server") as server:
+        for name, value in server.environment.items():
+            monkeypatch.setenv(name, value)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    model: Model, protocol: Protocol, many_photos: list[Path], tmp_path_factory: pytest.TempPathFactory
+) -> Catalog:
+    """The catalog of a run that nobody disturbed."""
+    catalog = Catalog.create(tmp_path_factory.mktemp("undisturbed") / "demo.zarr", many_photos, block_size=8)
+    tk.segment(catalog, model, protocol).wait()
+    return catalog
+
+
+def wait_for(run: Run, n_done: int) -> None:
+    deadline = time.monotonic() + 60
+    while run.progress.done < n_done:
+        assert run.progress.state == "running"
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def assert_equal_to(undisturbed: Catalog, catalog: Catalog) -> None:
+    expected, found = undisturbed.to_xarray(), catalog.to_xarray()
+    assert found.status.values.tolist() == ["done"] * expected.sizes["image"]
+    assert found.attempts.values.tolist() == [1] * expected.sizes["image"]
+    del expected.attrs["created"], found.attrs["created"]
+    xr.testing.assert_identical(found.drop_vars(WHO_AND_WHEN), expected.drop_vars(WHO_AND_WHEN))
+    for image in range(0, expected.sizes["image"], 5):
+        np.testing.assert_array_equal(catalog.labels(None, image), undisturbed.labels(None, image))
+
+
+def test_a_server_that_comes_back(
+    server: S3Server, undisturbed: Catalog, many_photos: list[Path], model: Model, protocol: Protocol
+) -> None:
+    catalog = Catalog.create(f"s3://{BUCKET}/demo", many_photos, block_size=8)
+    run = tk.segment(catalog, model, protocol, flush_seconds=0.2)
+    wait_for(run, 6)
+    server.kill()
+    time.sleep(SECONDS_AWAY)
+    assert run.progress.state == "running"
+    server.start()
+    run.wait(60)
+    assert (run.progress.state, run.progress.done, run.progress.failed) == ("finished", len(many_photos), 0)
+    assert run.progress.processed == len(many_photos)  # nothing was done again
+    assert_equal_to(undisturbed, catalog)
+
+
+def test_a_server_that_does_not(server: S3Server, many_photos: list[Path], model: Model, protocol: Protocol) -> None:
+    photos = many_photos[:24]
+    Catalog.create(f"s3://{BUCKET}/demo", photos, block_size=8)
+    catalog = Catalog.open(f"s3://{BUCKET}/demo", retry_seconds=2)
+    run = tk.segment(catalog, model, protocol, flush_seconds=0.2)
+    wait_for(run, 6)
+    server.kill()
+    begin = time.monotonic()
+    words = rf"(?s)no answer from {server.endpoint} for 2 s.*make the same call again"
+    with pytest.raises(RunError, match=words) as caught:
+        run.wait(60)
+    assert time.monotonic() - begin < 15
+    assert isinstance(caught.value.__cause__, StoreLostError | EngineTaskError)
+    assert run.progress.state == "stopped"
+
+    server.start()
+    server.wait()
+    before = catalog.to_xarray(run.id)
+    done = np.flatnonzero(before.status == "done")
+    assert done.size < len(photos)
+    assert set(before.status.values) <= {"done", "pending"}  # no image is blamed for it
+    again = tk.segment(catalog, model, protocol)
+    again.wait(60)
+    assert (again.progress.state, again.progress.processed) == ("finished", len(photos) - done.size)
+    after = catalog.to_xarray(run.id)
+    assert after.status.values.tolist() == ["done"] * len(photos)
+    xr.testing.assert_identical(after.isel(image=done), before.isel(image=done))

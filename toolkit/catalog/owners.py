@@ -1,0 +1,203 @@
+"""Who drives, and whether they still do: heartbeats that others watch, without comparing clocks.
+
+A driver renews one object, ``owners/<name>``, whose number grows. Whoever wants what it holds watches that number: a
+driver whose number has not changed for its time to live *by the watcher's own monotonic clock* has lapsed. No two
+machines' clocks are ever compared, so that their skew is of no matter; the price is that a stranger is taken for alive
+until it was watched for its time to live. A driver that ended well says so, and one whose process is gone from this
+machine is known to be gone at once.
+
+Taking a living driver for dead (it was stopped, or cut off from the store) costs work that is done twice and nothing
+else: see `toolkit.catalog.claims`.
+"""
+
+import contextlib
+import json
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+
+import psutil
+from zarr.abc.store import Store
+
+from toolkit.catalog.layout import OWNERS, owner_path
+from toolkit.catalog.objects import get, names, put
+
+TIME_TO_LIVE = 30.0
+"""Seconds without a heartbeat after which a driver's claims lapse."""
+
+_BEATS_PER_LIFE = 5
+
+
+def _place() -> str:
+    """What tells whether two process ids may be compared: the boot of the machine, and the container."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return ""  # not Linux: nobody is known to be gone before their time
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A driver, as claims and logs name it."""
+
+    host: str = field(default_factory=socket.gethostname)
+    """Host that the driver runs on."""
+    pid: int = field(default_factory=os.getpid)
+    """Its process id there."""
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    """Makes two drivers of one process, or of a reused pid, different."""
+    place: str = field(default_factory=_place)
+    """Where the process id holds; empty if that cannot be said."""
+    began: float = field(default_factory=lambda: psutil.Process().create_time())
+    """When the process was started, seconds since 1970-01-01; tells it from a later one of its id."""
+
+    @property
+    def name(self) -> str:
+        """Unique, and fit for a path."""
+        return f"{self.host}-{self.pid}-{self.token[:12]}"
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process is known to be gone; False also where nothing can be said from here."""
+        if not self.place or self.place != _place():
+            return False
+        try:
+            process = psutil.Process(self.pid)
+            return process.create_time() != self.began or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+
+@dataclass(frozen=True)
+class Beat:
+    """What a heartbeat says."""
+
+    owner: Owner
+    """Whose it is."""
+    number: int
+    """Grows with every beat."""
+    time_to_live: float
+    """Seconds without a new one after which the owner has lapsed."""
+    ended: bool = False
+    """Whether the owner gave up all that it held."""
+
+
+class Heartbeat:
+    """Says every few seconds, from a thread, that an owner lives; says at the end that it has ended.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        The catalog's store.
+    owner : Owner
+        Whose heartbeat it is; nobody else writes it.
+    time_to_live : float
+        Seconds without a beat after which others may take what the owner holds.
+    """
+
+    def __init__(self, store: Store, owner: Owner, time_to_live: float = TIME_TO_LIVE) -> None:
+        self._store = store
+        self._owner = owner
+        self._time_to_live = time_to_live
+        self._number = 0
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._go_on, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> "Heartbeat":
+        self._beat()  # before anything is claimed; and if that cannot be written, nothing can
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        with contextlib.suppress(Exception):  # what could not be said is found out by watching
+            self._beat(ended=True)
+
+    def _go_on(self) -> None:
+        while not self._ended.wait(self._time_to_live / _BEATS_PER_LIFE):
+            with contextlib.suppress(Exception):  # the store may be back for the next one; a flush that fails is told
+                self._beat()
+
+    def _beat(self, *, ended: bool = False) -> None:
+        self._number += 1
+        put(
+            self._store,
+            owner_path(self._owner.name),
+            json.dumps(asdict(Beat(self._owner, self._number, self._time_to_live, ended))).encode(),
+        )
+
+
+class Watch:
+    """Finds out which owners live.
+
+    Parameters
+    ----------
+    store : zarr.abc.store.Store
+        The catalog's store.
+    clock : callable
+        Monotonic seconds of this process.
+    """
+
+    def __init__(self, store: Store, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._seen: dict[str, tuple[Beat | None, float]] = {}
+        self._looked: dict[str, float] = {}
+
+    def is_alive(self, owner: Owner) -> bool:
+        """Whether an owner may still be at work: False once it ended, is gone, or was silent for its time to live."""
+        beat, since = self._latest(owner)
+        if beat is not None and beat.ended:
+            return False
+        if owner.is_gone:
+            return False
+        silent = self._clock() - since
+        return silent < (TIME_TO_LIVE if beat is None else beat.time_to_live)
+
+    def _latest(self, owner: Owner) -> tuple[Beat | None, float]:
+        """The newest beat, and since when it is known; read again a few times in a life only, not for every block."""
+        now = self._clock()
+        known = self._seen.get(owner.name)
+        if known is not None:
+            life = TIME_TO_LIVE if known[0] is None else known[0].time_to_live
+            if now - self._looked[owner.name] < life / (4 * _BEATS_PER_LIFE):
+                return known
+        self._looked[owner.name] = now
+        beat = read_beat(self._store, owner)
+        if known is None or known[0] != beat:
+            self._seen[owner.name] = known = (beat, now)
+        return known
+
+
+def read_beat(store: Store, owner: Owner) -> Beat | None:
+    """The newest heartbeat of an owner; None if it has none."""
+    return _read(store, owner.name)
+
+
+def read_beats(store: Store) -> list[Beat]:
+    """The newest heartbeats of all drivers that ever were."""
+    beats = (_read(store, name) for name in names(store, OWNERS) if not name.endswith(".partial"))
+    return [beat for beat in beats if beat is not None]
+
+
+def end_for(store: Store, beat: Beat) -> None:
+    """Say in the name of a driver that is gone that it has ended."""
+    put(store, owner_path(beat.owner.name), json.dumps(asdict(replace(beat, ended=True))).encode())
+
+
+def _read(store: Store, name: str) -> Beat | None:
+    content = get(store, owner_path(name))
+    if content is None:
+        return None
+    fields = json.loads(content)
+    return Beat(**{**fields, "owner": Owner(**fields["owner"])})

@@ -1,0 +1,91 @@
+"""A block that a driver works on: which of its rows are still out, and where their label maps go."""
+
+import numpy as np
+
+from toolkit.catalog import DONE, ERROR_CODES, FAILED, LabelPlace
+from toolkit.runs.queue import BlockOfWork
+from toolkit.runs.tasks import FoldOutcome, FoldTask, ImageOutcome, LabelMap
+
+_MOST_LABEL_ARRAYS = 4
+
+
+class OpenBlock:
+    """A claimed block, and the rows of it that are still out.
+
+    Parameters
+    ----------
+    work : BlockOfWork
+        The claimed block.
+    """
+
+    def __init__(self, work: BlockOfWork) -> None:
+        self.work = work
+        self.owned = work.owned
+        self.missing = set(work.rows.tolist())
+        self.folding = False
+        self._attempts = work.attempts
+        self._next_part = 0
+        self._label_maps: dict[int, LabelMap] = {}
+        self._folded: set[int] = set()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing of it is out any more."""
+        return not self.missing and not self.folding
+
+    def take_parts(self, n: int) -> int:
+        """The first of n numbers for arrays of label maps that nobody else has."""
+        first = self._next_part
+        self._next_part += n
+        return first
+
+    def note(self, image: ImageOutcome, engine: str) -> None:
+        """Take over an outcome."""
+        results = {
+            "status": FAILED if image.error else DONE,
+            "attempts": min(self._attempts[image.row] + 1, np.iinfo(np.uint8).max),
+            "error": ERROR_CODES.index(image.error),
+            "engine": engine,
+            "started": image.started,
+            "seconds": image.seconds,
+            "height": image.height,
+            "width": image.width,
+            "label_place": image.label_place,
+        }
+        if image.composition is not None:
+            results |= {"composition": image.composition, "confidence": image.confidence}
+        if image.soft_composition is not None:
+            results["soft_composition"] = image.soft_composition
+        self.owned.writer.set(image.row, **results)
+        self.missing.discard(image.row)
+        if image.label_place >= 0:
+            self._label_maps[image.row] = LabelMap(image.row, image.label_place, image.height, image.width)
+
+    def fold(self) -> FoldTask | None:
+        """What brings the label maps of a block that is through into a few arrays; None if they are in a few."""
+        parts = {LabelPlace.unpacked(labels.place).part for labels in self._label_maps.values()}
+        if self.missing or self.folding or len(parts) <= _MOST_LABEL_ARRAYS:
+            return None
+        self.folding = True
+        return FoldTask(
+            self.owned.labels, self.take_parts(1), tuple(self._label_maps[row] for row in sorted(self._label_maps))
+        )
+
+    def note_fold(self, outcome: FoldOutcome) -> None:
+        """Take over where the label maps are now."""
+        self._folded = {LabelPlace.unpacked(labels.place).part for labels in self._label_maps.values()}
+        for labels in outcome.label_maps:
+            self.owned.writer.set(labels.row, label_place=labels.place)
+        self.end_fold()
+
+    def end_fold(self) -> None:
+        """The fold is through, or was given up: label maps are then where they were."""
+        self.folding = False
+        self._label_maps.clear()
+
+    def flush(self) -> None:
+        """Write what was noted; then remove the label maps that it speaks of no more."""
+        self.owned.writer.flush()
+        if self._folded:
+            self.owned.labels.remove(sorted(self._folded))
+            self._folded = set()
