@@ -1,40 +1,22 @@
 """Catalogs of images that need not exist, on every kind of store."""
 
 import os
-import uuid
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from s3_server import BUCKET
+from kinds_of_stores import CLASS_NAMES, STORES, Note, make_store
 from zarr.abc.store import Store
-from zarr.storage import MemoryStore
 
 from toolkit.catalog import DONE, FAILED, Catalog, OwnedBlock, RunSettings
-from toolkit.catalog.objects import open_store
 
-STORES = ["local", "durable", "memory", "s3"]
 ALL_STORES = "SEGSCAPE_TEST_ALL_STORES"
-CLASS_NAMES = ("sky", "tree", "road")
-
-Note = Callable[..., None]
 
 
-@pytest.fixture(params=STORES if os.environ.get(ALL_STORES) else STORES[:3])
+@pytest.fixture(params=STORES if os.environ.get(ALL_STORES) else STORES[:2])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """An empty store. S3, which takes longer, has its own tests, and runs these if the environment asks for it."""
+    """An empty store. The slower kinds pass `test_catalog_stores`, and all of these if the environment asks for it."""
     return make_store(request, tmp_path)
-
-
-def make_store(request: pytest.FixtureRequest, folder: Path) -> Store:
-    """A new store of the kind that a parameter names."""
-    if request.param == "memory":
-        return MemoryStore()
-    if request.param == "s3":
-        request.getfixturevalue("s3")
-        return open_store(f"s3://{BUCKET}/{uuid.uuid4().hex}")
-    return open_store(folder / "demo.zarr", fsync=request.param == "durable")
 
 
 @pytest.fixture

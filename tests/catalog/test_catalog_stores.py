@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from claiming import claim_next
-from conftest import CLASS_NAMES, STORES, Note, make_store
+from kinds_of_stores import CLASS_NAMES, STORES, Note, make_store
 from s3_server import BUCKET, S3Server
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype

@@ -259,8 +259,8 @@ class Driver:
         if mean:
             before = mean if self._seconds_per_image is None else self._seconds_per_image
             self._seconds_per_image = 0.5 * (before + mean)
-        fold = opened.fold()
-        if fold is not None and not self._cancelled.is_set():
+        fold = None if self._cancelled.is_set() else opened.fold()
+        if fold is not None:
             self._running[self._executor.submit(fold_labels, fold)] = fold
 
     def _seconds_to_flush(self) -> float:
