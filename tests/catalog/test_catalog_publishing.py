@@ -271,11 +271,6 @@ def left_in(folder: Path) -> set[str]:
 @pytest.mark.usefixtures("compositions")
 @pytest.mark.parametrize("format", FORMATS)
 class TestReplacing:
-    @pytest.fixture(autouse=True)
-    def _needs_icechunk(self, format: str) -> None:
-        if format == "icechunk":
-            pytest.importorskip("icechunk")
-
     def test_what_is_there_is_only_replaced_if_asked(
         self, catalog: Catalog, run_id: str, settings: RunSettings, tmp_path: Path, format: str
     ) -> None:

@@ -18,6 +18,10 @@ from toolkit.segmentation.execution import MAX_BATCH_SIZE, PreparedNetwork, floa
 MakeImage = Callable[..., np.ndarray]
 MakeModel = Callable[..., Model]
 
+needs_compiler = pytest.mark.skipif(
+    shutil.which("c++") is None and not os.environ.get("CI"), reason="torch.compile needs a C++ compiler"
+)
+
 PROTOCOL = Protocol(scales=(0.5, 1.0), crop_size=32, stride=24, flip=True)
 
 
@@ -93,9 +97,7 @@ def test_the_models_weights_stay_as_they_are(random_model: MakeModel, noise: Mak
         assert torch.equal(tensor, before[name])
 
 
-@pytest.mark.skipif(
-    shutil.which("c++") is None and not os.environ.get("CI"), reason="torch.compile needs a C++ compiler"
-)
+@needs_compiler
 def test_a_compiled_network_gives_the_same_and_is_compiled_once(pixel_model: Model, noise: MakeImage) -> None:
     """9 tiles and batches of 4: the last one is filled up, because each size is compiled anew."""
     from torch._dynamo.utils import counters
@@ -172,9 +174,8 @@ def test_arithmetic_is_restored_whatever_the_process_allows() -> None:
         assert [one.fp32_precision for one in settings] == before
 
 
+@needs_compiler
 def test_more_shapes_than_torch_compiles_by_default_are_compiled(pixel_model: Model, noise: MakeImage) -> None:
-    if shutil.which("c++") is None and not os.environ.get("CI"):
-        pytest.skip("torch.compile needs a C++ compiler")
     from torch._dynamo.utils import counters
 
     torch.compiler.reset()
