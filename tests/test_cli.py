@@ -191,14 +191,36 @@ class TestStatus:
         assert "holds something that is not a catalog" in result.output
 
 
-class TestPublish:
-    @pytest.fixture
-    def catalog(self, model: tk.Model, small_protocol: tk.Protocol, small_photos: list[Path], tmp_path: Path) -> Path:
-        """Two photos, segmented."""
-        catalog = tk.Catalog.create(tmp_path / "demo.zarr", images=small_photos[:2])
-        tk.segment(catalog, model, small_protocol).wait()
-        return tmp_path / "demo.zarr"
+@pytest.fixture
+def catalog(model: tk.Model, small_protocol: tk.Protocol, small_photos: list[Path], tmp_path: Path) -> Path:
+    """Two photos, segmented."""
+    catalog = tk.Catalog.create(tmp_path / "demo.zarr", images=small_photos[:2])
+    tk.segment(catalog, model, small_protocol).wait()
+    return tmp_path / "demo.zarr"
 
+
+class TestVerify:
+    def test_a_whole_catalog_is_clean(self, catalog: Path) -> None:
+        result = segscape("verify", catalog, "--labels")
+        assert (result.exit_code, result.output) == (0, "clean: 2 results checked\n")
+
+    def test_damage_is_told_and_mended(self, catalog: Path) -> None:
+        (chunk,) = catalog.rglob("composition/c/0/0")
+        chunk.write_bytes(b"damaged")
+        result = segscape("verify", catalog)
+        assert result.exit_code == 1
+        assert result.output.startswith("found: unreadable at ")
+        assert segscape("verify", catalog, "--repair").exit_code == 0
+        assert segscape("verify", catalog).output == "clean: 0 results checked\n"
+        assert tk.Catalog.open(catalog).runs().pending.tolist() == [2]
+
+    def test_no_catalog_is_refused(self, tmp_path: Path) -> None:
+        result = segscape("verify", tmp_path / "mistyped.zarr")
+        assert result.exit_code == 1
+        assert "there is no catalog at" in result.output
+
+
+class TestPublish:
     def test_it_writes_the_newest_run(self, catalog: Path, small_photos: list[Path], tmp_path: Path) -> None:
         result = segscape("publish", catalog, tmp_path / "run.csv")
         assert (result.exit_code, result.output) == (0, f"published: {tmp_path / 'run.csv'}\n")
@@ -267,10 +289,10 @@ class TestCommand:
     def test_help_lists_the_commands(self, option: str) -> None:
         result = segscape(option)
         assert result.exit_code == 0
-        for name in ("run", "status", "publish", "estimate", "doctor"):
+        for name in ("run", "status", "verify", "publish", "estimate", "doctor"):
             assert f"\n  {name} " in result.output
 
-    @pytest.mark.parametrize("name", ["run", "status", "publish", "estimate", "doctor"])
+    @pytest.mark.parametrize("name", ["run", "status", "verify", "publish", "estimate", "doctor"])
     def test_each_command_has_help(self, name: str) -> None:
         result = segscape(name, "--help")
         assert result.exit_code == 0

@@ -1,4 +1,4 @@
-"""The command ``segscape``: run a notebook, look at a catalog and publish it, check the installation."""
+"""The command ``segscape``: run a notebook, look at a catalog, check and publish it; check the installation."""
 
 import os
 import platform
@@ -78,6 +78,23 @@ def status(catalog: str, images: bool) -> None:
 
         table = composition_table(cat.to_xarray())
         click.echo("\n" + table.to_string(float_format=lambda fraction: f"{fraction:.1%}" if fraction else "·"))
+
+
+@main.command(short_help="Check what a catalog stores, and mend it.")
+@click.argument("catalog", type=click.Path())
+@click.option("--repair", is_flag=True, help="Mend what can be mended; damaged images become pending again.")
+@click.option("--labels", is_flag=True, help="Also read every label map.")
+def verify(catalog: str, repair: bool, labels: bool) -> None:
+    """Look for what disks, power cuts and people damaged in CATALOG. Exit status 1 if anything is wrong."""
+    from toolkit.catalog import Catalog, CatalogError
+
+    try:
+        found = Catalog.open(catalog).verify(repair=repair, labels=labels)
+    except CatalogError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(found)
+    if not found.clean:
+        raise SystemExit(1)
 
 
 @main.command(short_help="Write a run as one file or store of its own.")

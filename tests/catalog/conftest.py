@@ -1,19 +1,17 @@
 """Catalogs of images that need not exist, on every kind of store."""
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from everything import EVERYTHING
 from kinds_of_stores import CLASS_NAMES, STORES, Note, make_store
 from zarr.abc.store import Store
 
 from toolkit.catalog import DONE, FAILED, Catalog, OwnedBlock, RunSettings
 
-ALL_STORES = "SEGSCAPE_TEST_ALL_STORES"
 
-
-@pytest.fixture(params=STORES if os.environ.get(ALL_STORES) else STORES[:2])
+@pytest.fixture(params=STORES if EVERYTHING else STORES[:2])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty store. The slower kinds pass `test_catalog_stores`, and all of these if the environment asks for it."""
     return make_store(request, tmp_path)

@@ -10,7 +10,7 @@ import pytest
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
-from toolkit.catalog.owners import TIME_TO_LIVE, Beat, Heartbeat, Owner, Watch, end_for, read_beat, read_beats
+from toolkit.catalog.owners import TIME_TO_LIVE, Beat, Heartbeat, Owner, Watch, end_for, list_owners, read_beat
 
 ELSEWHERE = "another machine"
 
@@ -120,18 +120,18 @@ def test_a_process_of_this_machine_that_is_gone_is_known_to_be_gone(clock: Clock
 
 def test_a_heartbeat_beats_by_itself(store: Store, stranger: Owner) -> None:
     with Heartbeat(store, stranger, time_to_live=0.25):
-        first = read_beat(store, stranger)
+        first = read_beat(store, stranger.name)
         deadline = time.monotonic() + 10
-        while read_beat(store, stranger) == first and time.monotonic() < deadline:
+        while read_beat(store, stranger.name) == first and time.monotonic() < deadline:
             time.sleep(0.01)
-        later = read_beat(store, stranger)
+        later = read_beat(store, stranger.name)
     assert first is not None
     assert later is not None
     assert later.number > first.number
-    last = read_beat(store, stranger)
+    last = read_beat(store, stranger.name)
     assert last is not None
     assert last.ended
-    assert [beat.owner for beat in read_beats(store)] == [stranger]
+    assert list_owners(store) == [stranger.name]
 
 
 def test_a_heartbeat_that_cannot_be_written_at_first_is_an_error(stranger: Owner) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
+from everything import EVERYTHING
 from failing_store import DisturbedStore, kill_this_process
 from small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
 from zarr.abc.store import Store
@@ -17,9 +18,6 @@ from zarr.storage import LocalStore, MemoryStore
 import toolkit as tk
 from toolkit.catalog import CatalogError
 from toolkit.runs import RunError
-
-EVERY_WRITE = bool(os.environ.get("SEGSCAPE_TEST_EVERY_WRITE"))
-"""Whether a process dies at every write, which takes minutes, or at every fourth. A store fails at every one."""
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +98,7 @@ def test_a_process_that_dies(
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["small_run", "toolkit.runs", "toolkit.segmentation"])
     killed = 0
-    for at in range(int(after), n_writes, 2 if EVERY_WRITE else 8):
+    for at in range(int(after), n_writes, 2 if EVERYTHING else 8):
         path = tmp_path / f"{at}.zarr"
         arguments = (functools.partial(LocalStore, path), images, at, kill_this_process, after)
         process = context.Process(target=run_disturbed, args=arguments)

@@ -48,6 +48,8 @@ def claim_block(
     settings = read_record(store, run_id).settings
     arrays = GenerationArrays(store, run_id, shape, generation)
     arrays.create(settings.class_names, settings.options)
+    if arrays.is_written(block):  # the claim of whoever wrote that was lost; nothing is ever written over results
+        return claim_block(store, run_id, shape, block, owner, generation + 1)
     rows = shape.rows(block)
     labels = LabelFolder(store, run_id, shape.segment, block, generation)
     return OwnedBlock(rows, labels, BlockWriter(arrays, rows, len(settings.class_names), settings.options))

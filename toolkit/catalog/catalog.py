@@ -15,9 +15,10 @@ from toolkit.catalog.covariates import Images, check_same_kinds, images_with_cov
 from toolkit.catalog.differences import compare_runs
 from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.labels import LabelFolder, LabelPlace
-from toolkit.catalog.layout import DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
-from toolkit.catalog.objects import is_empty, open_store, store_name
+from toolkit.catalog.layout import COMMITS, DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
+from toolkit.catalog.objects import is_empty, names, open_store, store_name
 from toolkit.catalog.owners import Owner
+from toolkit.catalog.problems import Verification
 from toolkit.catalog.provenance import Origin, Session, read_sessions, record_session
 from toolkit.catalog.publishing import PublicationFormat, publish_run
 from toolkit.catalog.records import RunSettings, list_runs, read_record, record_run
@@ -31,7 +32,7 @@ from toolkit.catalog.segments import (
     reserve_segment,
     write_segment,
 )
-from toolkit.catalog.verification import Verification, verify_store
+from toolkit.catalog.verification import verify_store
 from toolkit.catalog.views import errors_table, images_dataset, results_datasets, run_summary
 from toolkit.sources import normalize_uri
 
@@ -100,7 +101,7 @@ class Catalog:
         store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
         exists = not is_empty(store)
         if exists and not _is_catalog(store):
-            raise CatalogError(f"{store_name(store)} holds something that is not a catalog; choose another path")
+            raise CatalogError(f"{_what_else(store)}; choose another path")
         if exists and not exist_ok and list_segments(store):
             raise CatalogError(
                 f"{store_name(store)} holds a catalog already; open it with Catalog.open, or pass exist_ok=True to add "
@@ -146,7 +147,7 @@ class Catalog:
                 raise CatalogError(
                     f"there is no catalog at {store_name(store)}; make one with Catalog.create(location, images)"
                 )
-            raise CatalogError(f"{store_name(store)} holds something that is not a catalog")
+            raise CatalogError(_what_else(store))
         catalog = cls(store)
         catalog._check_format()
         return catalog
@@ -299,14 +300,14 @@ class Catalog:
         return errors_table(self.store, self._run(run_id), self.segments())
 
     def verify(self, *, repair: bool = False, labels: bool = False) -> Verification:
-        """Look for what is torn, orphaned or inconsistent in the store.
+        """Look for what is damaged, torn, orphaned or inconsistent in the store.
 
         Parameters
         ----------
         repair : bool
-            Mend what can be mended: leftovers are removed, and images whose results are damaged become pending, so that
-            the next run of the same settings works on them again. What a driver that lives may be writing is left
-            alone.
+            Mend what can be mended: leftovers are removed, what follows from other things in the store is written anew,
+            and images whose results are damaged become pending, so that the next run of the same settings works on them
+            again. What a driver that lives may be writing is left alone.
         labels : bool
             Also read every label map; without it only that they are there is checked.
 
@@ -315,7 +316,7 @@ class Catalog:
         Verification
             The problems; ``clean`` says whether none is left.
         """
-        return verify_store(self.store, self.segments(), repair=repair, labels=labels)
+        return verify_store(self.store, repair=repair, labels=labels)
 
     def compare(self, run_a: str, run_b: str, *, labels: bool = False) -> xr.Dataset:
         """How two runs differ, over the images that are done in both.
@@ -518,3 +519,12 @@ def _is_catalog(store: Store) -> bool:
         return FORMAT_ATTRIBUTE in zarr.open_group(store, mode="r").attrs
     except (FileNotFoundError, ValueError):  # nothing, an array, or metadata that is no JSON
         return False
+
+
+def _what_else(store: Store) -> str:
+    if names(store, COMMITS):
+        return (
+            f"{store_name(store)} is a catalog whose zarr.json is damaged or gone; that file says only which format it "
+            "has, so copy it from another catalog of the same version"
+        )
+    return f"{store_name(store)} holds something that is not a catalog"

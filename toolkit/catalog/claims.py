@@ -38,8 +38,8 @@ from dataclasses import asdict, dataclass
 from zarr.abc.store import Store
 
 from toolkit.catalog.layout import claim_path, claims_path
-from toolkit.catalog.objects import get, names, put_if_absent
-from toolkit.catalog.owners import Owner
+from toolkit.catalog.objects import get, numbers, put_if_absent
+from toolkit.catalog.owners import Owner, read_owner
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class Claim:
 
 def latest_claim(store: Store, run_id: str, segment: int, block: int) -> Claim | None:
     """The newest claim of a block; None if there is none."""
-    generations = [int(name) for name in names(store, claims_path(run_id, segment, block)) if name.isdigit()]
+    generations = numbers(store, claims_path(run_id, segment, block))
     if not generations:
         return None
-    content = get(store, claim_path(run_id, segment, block, max(generations)))
-    assert content is not None  # claims are never removed
-    return Claim(max(generations), Owner(**json.loads(content)))
+    owner = read_owner(store, claim_path(run_id, segment, block, generations[-1]))
+    assert owner is not None  # claims are never removed
+    return Claim(generations[-1], owner)
 
 
 def claim_generation(store: Store, run_id: str, segment: int, block: int, generation: int, owner: Owner) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 from zarr.abc.store import Store
 
+from toolkit.catalog.errors import naming_damage
 from toolkit.catalog.layout import log_path
 from toolkit.catalog.objects import get, keys, put
 from toolkit.catalog.owners import Owner
@@ -44,7 +45,16 @@ class FailureLog:
 
 def read_failures(store: Store, run_id: str) -> list[Failure]:
     """All failures of a run that any driver logged."""
+    return [failure for path in list_logs(store, run_id) for failure in read_log(store, path)]
+
+
+def list_logs(store: Store, run_id: str) -> list[str]:
+    """Where a run's logs lie."""
     # A killed writer leaves temporary files of other names.
-    logs = [key for key in keys(store, log_path(run_id) + "/") if key.endswith(".jsonl")]
-    lines = (line for key in logs for line in (get(store, key) or b"").splitlines())
-    return [Failure(**json.loads(line)) for line in lines]
+    return [key for key in keys(store, log_path(run_id) + "/") if key.endswith(".jsonl")]
+
+
+def read_log(store: Store, path: str) -> list[Failure]:
+    """The failures of one log."""
+    with naming_damage(path):
+        return [Failure(**json.loads(line)) for line in (get(store, path) or b"").splitlines()]

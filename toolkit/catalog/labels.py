@@ -8,9 +8,9 @@ import numpy as np
 import zarr
 from zarr.abc.store import Store
 
-from toolkit.catalog.errors import CatalogError
-from toolkit.catalog.layout import CHECKED_COMPRESSION, label_path
-from toolkit.catalog.objects import remove_all
+from toolkit.catalog.errors import DamagedError, naming_damage
+from toolkit.catalog.layout import CHECKED_COMPRESSION, WRITE_ALL, label_path
+from toolkit.catalog.objects import is_empty_or_gone, remove_all
 
 _CHUNK_PIXELS = 2**20
 _FOLDED_SHARD_PIXELS = 2**26
@@ -69,6 +69,7 @@ class LabelFolder:
             shards=(-(-flat.size // chunk) * chunk,),
             compressors=CHECKED_COMPRESSION,
             dimension_names=("pixel",),
+            config=WRITE_ALL,
         )
         offsets = np.cumsum([0, *(labels.size for labels in label_maps)])
         return [LabelPlace(part, int(offset)) for offset in offsets[:-1]]
@@ -93,6 +94,7 @@ class LabelFolder:
             shards=(shard,),
             compressors=CHECKED_COMPRESSION,
             dimension_names=("pixel",),
+            config=WRITE_ALL,
         )
         for begin in range(0, int(offsets[-1]), shard):
             end = min(begin + shard, int(offsets[-1]))
@@ -104,7 +106,10 @@ class LabelFolder:
                     break
                 place = label_maps[index][0]
                 shift = place.offset - int(offsets[index])
-                pixels[start - begin : stop - begin] = arrays[place.part][start + shift : stop + shift]
+                with naming_damage(self._path(place.part)):
+                    piece = np.asarray(arrays[place.part][start + shift : stop + shift])
+                self._check_not_lost(arrays[place.part], LabelPlace(place.part, start + shift), piece)
+                pixels[start - begin : stop - begin] = piece
             folded[begin:end] = pixels
         return [LabelPlace(part, int(offset)) for offset in offsets[:-1]]
 
@@ -118,23 +123,36 @@ class LabelFolder:
 
         Raises
         ------
-        CatalogError
-            Nothing, or less than the image, lies there.
+        DamagedError
+            Nothing, or less than the image, lies there, or what cannot be read.
         """
         flat = self._open(place.part)
-        pixels = np.asarray(flat[place.offset : place.offset + height * width])
+        end = place.offset + height * width
+        with naming_damage(self._path(place.part)):
+            pixels = np.asarray(flat[place.offset : end])
         if pixels.size != height * width:
             path = self._path(place.part)
-            raise CatalogError(f"the label map at {path} is cut off: {pixels.size} of {height * width} pixels")
+            raise DamagedError(f"the label map at {path} is cut off: {pixels.size} of {height * width} pixels")
+        self._check_not_lost(flat, place, pixels)
         return pixels.reshape(height, width)
 
+    def _check_not_lost(self, flat: "zarr.Array[Any]", place: LabelPlace, pixels: np.ndarray) -> None:
+        """Zarr reads zeros where an object is empty or gone; so where there is nothing else, look at the object."""
+        (shard,) = flat.shards or flat.chunks
+        for number in range(place.offset // shard, (place.offset + pixels.size - 1) // shard + 1):
+            begin, end = number * shard - place.offset, (number + 1) * shard - place.offset
+            path = f"{self._path(place.part)}/c/{number}"
+            if not pixels[max(begin, 0) : end].any() and is_empty_or_gone(self.store, path):
+                raise DamagedError(f"the label map at {path} is gone, though the catalog says it was written")
+
     def _open(self, part: int) -> "zarr.Array[Any]":
-        try:
-            return zarr.open_array(self.store, path=self._path(part), mode="r")
-        except FileNotFoundError as error:
-            raise CatalogError(
-                f"the label map at {self._path(part)} is gone, though the catalog says it was written"
-            ) from error
+        with naming_damage(self._path(part)):
+            try:
+                return zarr.open_array(self.store, path=self._path(part), mode="r").with_config(WRITE_ALL)
+            except FileNotFoundError as error:
+                raise DamagedError(
+                    f"the label map at {self._path(part)} is gone, though the catalog says it was written"
+                ) from error
 
     @property
     def path(self) -> str:

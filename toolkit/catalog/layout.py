@@ -21,8 +21,9 @@ from typing import Any
 
 import numpy as np
 from zarr.codecs import ZstdCodec
+from zarr.core.array_spec import ArrayConfigParams
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 FORMAT_ATTRIBUTE = "segscape_catalog"
 
 LARGEST_ORDINARY_BLOCK = 1024
@@ -31,7 +32,9 @@ _MOST_BLOCKS = 4096
 _BLOCKS_OF_SMALL_CATALOGS = 64
 
 CHECKED_COMPRESSION = ZstdCodec(level=1, checksum=True)
-"""Of every result: what was cut off or changed on its way is an error to whoever reads it, not another number."""
+"""Of every array: what was cut off or changed on its way is an error to whoever reads it, not another number."""
+WRITE_ALL: ArrayConfigParams = {"write_empty_chunks": True}
+"""Of every array: a chunk that is not there was lost, or not written yet; never one of nothing but zeros."""
 
 PENDING, DONE, FAILED = 0, 1, 2
 STATUS_NAMES = np.array(["pending", "done", "failed"], dtype=object)

@@ -1,9 +1,11 @@
 """Stores by path or URL, and the few raw objects that are not arrays: claims and logs."""
 
+import json
 import os
 from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
@@ -11,7 +13,7 @@ from zarr.core.sync import sync
 from zarr.storage import LocalStore
 
 from toolkit.catalog.durable import DurableLocalStore
-from toolkit.catalog.errors import CatalogError
+from toolkit.catalog.errors import CatalogError, naming_damage
 from toolkit.catalog.remote import RETRY_SECONDS, RemoteStore
 from toolkit.paths import expand
 
@@ -95,6 +97,34 @@ def get(store: Store, key: str) -> bytes | None:
     return None if buffer is None else buffer.to_bytes()
 
 
+def exists(store: Store, key: str) -> bool:
+    """Whether there is such an object."""
+    return sync(store.exists(key))
+
+
+def is_empty_or_gone(store: Store, key: str) -> bool:
+    """Whether there is no such object, or one of no bytes."""
+    try:
+        return sync(store.getsize(key)) == 0
+    except FileNotFoundError:
+        return True
+
+
+def get_json(store: Store, key: str) -> dict[str, Any] | None:
+    """The object's content, a JSON object; None if there is none.
+
+    Raises
+    ------
+    DamagedError
+        It is something else.
+    """
+    content = get(store, key)
+    if content is None:
+        return None
+    with naming_damage(key):
+        return dict(json.loads(content))
+
+
 def remove(store: Store, key: str) -> None:
     """Remove an object; it need not be there."""
     sync(store.delete(key))
@@ -108,6 +138,11 @@ def remove_all(store: Store, prefix: str) -> None:
 def names(store: Store, prefix: str) -> list[str]:
     """Names directly below a prefix, sorted."""
     return sorted(sync(_collect(store.list_dir, prefix)))
+
+
+def numbers(store: Store, prefix: str) -> list[int]:
+    """The names directly below a prefix that are numbers, in order; not what a killed writer left beside them."""
+    return sorted(int(name) for name in names(store, prefix) if name.isdigit())
 
 
 def is_empty(store: Store) -> bool:

@@ -25,8 +25,9 @@ from types import TracebackType
 import psutil
 from zarr.abc.store import Store
 
+from toolkit.catalog.errors import DamagedError, naming_damage
 from toolkit.catalog.layout import OWNERS, owner_path
-from toolkit.catalog.objects import get, names, put
+from toolkit.catalog.objects import get_json, names, put
 
 TIME_TO_LIVE = 30.0
 """Seconds without a heartbeat after which a driver's claims lapse."""
@@ -73,6 +74,10 @@ class Owner:
             return process.create_time() != self.began or process.status() == psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return True
+
+
+NOBODY = Owner("unknown", 0, "0" * 12, "", 0.0)
+"""Who owns what a damaged claim is about: nobody has its heartbeat, so that it lapses."""
 
 
 @dataclass(frozen=True)
@@ -173,31 +178,36 @@ class Watch:
             if now - self._looked[owner.name] < life / (4 * _BEATS_PER_LIFE):
                 return known
         self._looked[owner.name] = now
-        beat = read_beat(self._store, owner)
+        beat = read_beat(self._store, owner.name)
         if known is None or known[0] != beat:
             self._seen[owner.name] = known = (beat, now)
         return known
 
 
-def read_beat(store: Store, owner: Owner) -> Beat | None:
-    """The newest heartbeat of an owner; None if it has none."""
-    return _read(store, owner.name)
+def read_beat(store: Store, name: str) -> Beat | None:
+    """The newest heartbeat of the owner of this name; None if it has none that can be read."""
+    try:
+        with naming_damage(owner_path(name)):
+            fields = get_json(store, owner_path(name))
+            return None if fields is None else Beat(**{**fields, "owner": Owner(**fields["owner"])})
+    except DamagedError:  # one that lives writes another
+        return None
 
 
-def read_beats(store: Store) -> list[Beat]:
-    """The newest heartbeats of all drivers that ever were."""
-    beats = (_read(store, name) for name in names(store, OWNERS) if not name.endswith(".partial"))
-    return [beat for beat in beats if beat is not None]
+def list_owners(store: Store) -> list[str]:
+    """Names of all drivers that ever had a heartbeat."""
+    return [name for name in names(store, OWNERS) if not name.endswith(".partial")]
+
+
+def read_owner(store: Store, path: str) -> Owner | None:
+    """The owner that a claim or reservation names; None if there is none, `NOBODY` if it cannot be read."""
+    try:
+        fields = get_json(store, path)
+        return None if fields is None else Owner(**fields)
+    except (DamagedError, TypeError):
+        return NOBODY
 
 
 def end_for(store: Store, beat: Beat) -> None:
     """Say in the name of a driver that is gone that it has ended."""
     put(store, owner_path(beat.owner.name), json.dumps(asdict(replace(beat, ended=True))).encode())
-
-
-def _read(store: Store, name: str) -> Beat | None:
-    content = get(store, owner_path(name))
-    if content is None:
-        return None
-    fields = json.loads(content)
-    return Beat(**{**fields, "owner": Owner(**fields["owner"])})

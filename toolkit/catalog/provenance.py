@@ -14,8 +14,9 @@ from typing import Any
 
 from zarr.abc.store import Store
 
+from toolkit.catalog.errors import naming_damage
 from toolkit.catalog.layout import run_path, session_path
-from toolkit.catalog.objects import get, names, put
+from toolkit.catalog.objects import get_json, names, put
 
 NOTEBOOK_VARIABLE = "SEGSCAPE_NOTEBOOK"
 """Environment variable by which whoever runs a notebook unattended tells it its own name."""
@@ -94,12 +95,17 @@ def read_sessions(store: Store, run_id: str) -> dict[str, Session]:
     """All sessions of a run by the names of their drivers, oldest first."""
     sessions = {}
     for name in names(store, f"{run_path(run_id)}/sessions"):
-        content = get(store, f"{run_path(run_id)}/sessions/{name}") if name.endswith(".json") else None
-        if content is not None:
-            fields = json.loads(content)
-            origin = Origin(**fields["origin"])
-            sessions[name.removesuffix(".json")] = Session(fields["started"], origin, tuple(fields["devices"]))
+        if name.endswith(".json"):
+            sessions[name.removesuffix(".json")] = read_session(store, run_id, name.removesuffix(".json"))
     return dict(sorted(sessions.items(), key=lambda item: item[1].started))
+
+
+def read_session(store: Store, run_id: str, name: str) -> Session:
+    """The session of the driver of this name."""
+    path = session_path(run_id, name)
+    with naming_damage(path):
+        fields = get_json(store, path) or {}
+        return Session(fields["started"], Origin(**fields["origin"]), tuple(fields["devices"]))
 
 
 def _user() -> str:

@@ -11,6 +11,7 @@ import zarr
 from zarr.abc.store import Store
 from zarr.errors import ContainsGroupError
 
+from toolkit.catalog.errors import naming_damage
 from toolkit.catalog.layout import run_path
 from toolkit.catalog.objects import names
 from toolkit.catalog.provenance import Origin, now
@@ -75,8 +76,9 @@ def list_runs(store: Store) -> list[str]:
 
 def read_record(store: Store, run_id: str) -> RunRecord:
     """The record of a run that exists."""
-    attributes: dict[str, Any] = dict(zarr.open_group(store, path=run_path(run_id), mode="r").attrs)
-    settings = dict(attributes["settings"])
-    settings["class_names"] = tuple(settings["class_names"])
-    settings["palette"] = tuple(tuple(color) for color in settings["palette"])
-    return RunRecord(RunSettings(**settings), attributes["created"], Origin(**attributes["by"]))
+    with naming_damage(run_path(run_id)):
+        attributes: dict[str, Any] = dict(zarr.open_group(store, path=run_path(run_id), mode="r").attrs)
+        settings = dict(attributes["settings"])
+        settings["class_names"] = tuple(settings["class_names"])
+        settings["palette"] = tuple(tuple(color) for color in settings["palette"])
+        return RunRecord(RunSettings(**settings), attributes["created"], Origin(**attributes["by"]))

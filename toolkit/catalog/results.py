@@ -15,17 +15,19 @@ import zarr
 from zarr.abc.store import Store
 from zarr.errors import ArrayNotFoundError, ContainsArrayError, ContainsGroupError
 
+from toolkit.catalog.errors import naming_damage
 from toolkit.catalog.layout import (
     CHECKED_COMPRESSION,
     DONE,
     FAILED,
     RESULT_FIELDS,
     STATUS,
+    WRITE_ALL,
     ResultField,
     generation_path,
     generations_path,
 )
-from toolkit.catalog.objects import names, remove, remove_all
+from toolkit.catalog.objects import exists, keys, names, numbers, remove, remove_all
 
 _RESULTS_BEFORE_STATUS = [field for field in RESULT_FIELDS if field is not STATUS]
 
@@ -49,6 +51,11 @@ class SegmentShape:
     def rows(self, block: int) -> slice:
         """Rows of the segment that a block covers."""
         return slice(block * self.block_size, min((block + 1) * self.block_size, self.n_images))
+
+
+def fields_of(options: Collection[str]) -> list[ResultField]:
+    """The fields that a run of these options has."""
+    return [field for field in RESULT_FIELDS if not field.optional or field.name in options]
 
 
 class GenerationArrays:
@@ -78,9 +85,7 @@ class GenerationArrays:
         with contextlib.suppress(ContainsGroupError):
             zarr.create_group(self._store, path=self._path)
         group = zarr.open_group(self._store, path=self._path, mode="r+")
-        for field in RESULT_FIELDS:
-            if field.optional and field.name not in options:
-                continue
+        for field in fields_of(options):
             per_class = (len(class_names),) if field.per_class else ()
             with contextlib.suppress(ContainsArrayError):
                 group.create_array(
@@ -90,6 +95,7 @@ class GenerationArrays:
                     dtype=field.dtype,
                     fill_value=field.fill_value,
                     compressors=CHECKED_COMPRESSION,
+                    config=WRITE_ALL,
                     dimension_names=("image", "class_name") if field.per_class else ("image",),
                 )
         with contextlib.suppress(ContainsArrayError):
@@ -102,11 +108,17 @@ class GenerationArrays:
 
     def written_blocks(self) -> list[int]:
         """The blocks that have a status in this generation, in order."""
-        return sorted(int(name) for name in names(self._store, f"{self._path}/{STATUS.name}/c") if name.isdigit())
+        return self.blocks_of(STATUS)
 
-    def fields(self, wanted: Collection[str]) -> list[ResultField]:
-        """The fields of these names."""
-        return [field for field in RESULT_FIELDS if field.name in wanted]
+    def blocks_of(self, field: ResultField) -> list[int]:
+        """The blocks that have a chunk of a field, in order."""
+        prefix = f"{self._path}/{field.name}/c/"
+        found = (key.removeprefix(prefix).partition("/")[0] for key in keys(self._store, prefix))
+        return sorted(int(name) for name in found if name.isdigit())
+
+    def is_written(self, block: int) -> bool:
+        """Whether a block has a status in this generation."""
+        return exists(self._store, f"{self._path}/{STATUS.name}/c/{block}")
 
     def remove_block(self, block: int) -> None:
         """Forget what was written of a block, status first: its images are pending then."""
@@ -118,15 +130,18 @@ class GenerationArrays:
         """The values of some rows of the segment, or of those of them that lie in certain blocks, in order; the field's
         fill value elsewhere, and if the run has no such array."""
         array = self._open(field)
-        if array is None:
-            return np.full(rows.stop - rows.start, field.fill_value)
-        if blocks is None:
-            return np.asarray(array[rows])
-        shape = (rows.stop - rows.start, *array.shape[1:])
-        values = np.full(shape, field.fill_value, dtype=object if field.dtype is str else field.dtype)
-        for part in _joined_rows(blocks, self._shape, rows):
-            values[part.start - rows.start : part.stop - rows.start] = array[part]
-        return values
+        with naming_damage(f"{self._path}/{field.name}"):
+            if array is None:
+                if not field.optional:
+                    raise ValueError("there is no such array")
+                return np.full(rows.stop - rows.start, field.fill_value)
+            if blocks is None:
+                return np.asarray(array[rows])
+            shape = (rows.stop - rows.start, *array.shape[1:])
+            values = np.full(shape, field.fill_value, dtype=object if field.dtype is str else field.dtype)
+            for part in _joined_rows(blocks, self._shape, rows):
+                values[part.start - rows.start : part.stop - rows.start] = array[part]
+            return values
 
     def write(self, field: ResultField, rows: slice, values: np.ndarray) -> None:
         """Write the values of a whole block."""
@@ -136,12 +151,13 @@ class GenerationArrays:
 
     def _open(self, field: ResultField) -> "zarr.Array[Any] | None":
         if field.name not in self._opened:
-            try:
-                self._opened[field.name] = zarr.open_array(
-                    self._store, path=f"{self._path}/{field.name}", mode="r+", zarr_format=3
-                )
-            except ArrayNotFoundError:
-                self._opened[field.name] = None
+            path = f"{self._path}/{field.name}"
+            with naming_damage(path):
+                try:
+                    array = zarr.open_array(self._store, path=path, mode="r+", zarr_format=3)
+                    self._opened[field.name] = array.with_config(WRITE_ALL)
+                except ArrayNotFoundError:
+                    self._opened[field.name] = None
         return self._opened[field.name]
 
 
@@ -248,8 +264,8 @@ def _take(values: np.ndarray, taken: np.ndarray, given: np.ndarray) -> None:
 
 def _generations(store: Store, run_id: str, shape: SegmentShape) -> dict[int, GenerationArrays]:
     """The complete generations of a segment, oldest first."""
-    numbers = sorted(int(name) for name in names(store, generations_path(run_id, shape.segment)) if name.isdigit())
-    arrays = {number: GenerationArrays(store, run_id, shape, number) for number in numbers}
+    generations = numbers(store, generations_path(run_id, shape.segment))
+    arrays = {number: GenerationArrays(store, run_id, shape, number) for number in generations}
     return {number: generation for number, generation in arrays.items() if generation.exists()}
 
 
@@ -280,7 +296,7 @@ class BlockWriter:
     def __init__(self, arrays: GenerationArrays, rows: slice, n_classes: int, options: Collection[str] = ()) -> None:
         self._arrays = arrays
         self._rows = rows
-        fields = [field.name for field in RESULT_FIELDS if not field.optional or field.name in options]
+        fields = [field.name for field in fields_of(options)]
         self._values = empty_values(rows.stop - rows.start, n_classes, fields)
         self._dirty = False
 

@@ -18,8 +18,17 @@ from zarr.abc.store import Store
 from zarr.errors import ArrayNotFoundError
 
 from toolkit.catalog.covariates import to_array, with_definite_type
-from toolkit.catalog.layout import COMMITS, block_size_for, commit_path, reservation_path, segment_path
-from toolkit.catalog.objects import get, names, put_if_absent
+from toolkit.catalog.errors import DamagedError, naming_damage
+from toolkit.catalog.layout import (
+    CHECKED_COMPRESSION,
+    COMMITS,
+    WRITE_ALL,
+    block_size_for,
+    commit_path,
+    reservation_path,
+    segment_path,
+)
+from toolkit.catalog.objects import get_json, numbers, put_if_absent
 from toolkit.catalog.owners import Owner
 from toolkit.catalog.results import SegmentShape
 
@@ -31,8 +40,7 @@ def reserve_segment(store: Store, owner: Owner) -> int:
     """A segment number that is the caller's alone."""
     token = json.dumps(asdict(owner)).encode()
     while True:
-        taken = [int(name) for name in names(store, "claims/images") if name.isdigit()]  # not what a killed writer left
-        segment = max(taken, default=-1) + 1
+        segment = max(numbers(store, "claims/images"), default=-1) + 1
         if put_if_absent(store, reservation_path(segment), token):
             return segment
 
@@ -67,7 +75,13 @@ def write_segment(
     for name, column in columns.items():
         values, attributes = _encode(column)
         array = group.create_array(
-            name, shape=values.shape, chunks=(shape.block_size,), dtype=values.dtype, dimension_names=("image",)
+            name,
+            shape=values.shape,
+            chunks=(shape.block_size,),
+            dtype=values.dtype,
+            compressors=CHECKED_COMPRESSION,
+            dimension_names=("image",),
+            config=WRITE_ALL,
         )
         array.attrs.put(attributes)
         array[:] = values
@@ -81,33 +95,43 @@ def commit_segment(store: Store, number: int, shape: SegmentShape) -> bool:
 
 def list_segments(store: Store) -> list[SegmentShape]:
     """The catalog's segments, in the order of their images."""
-    commits = [get(store, f"{COMMITS}/{name}") for name in names(store, COMMITS) if name.isdigit()]
-    return [SegmentShape(**json.loads(commit)) for commit in commits if commit is not None]
+    commits = numbers(store, COMMITS)
+    if commits != list(range(len(commits))):
+        raise DamagedError(f"a commit is gone from {COMMITS} in the catalog; Catalog.verify() says which")
+    return [read_commit(store, number) for number in commits]
+
+
+def read_commit(store: Store, number: int) -> SegmentShape:
+    """The segment that a commit names."""
+    path = commit_path(number)
+    with naming_damage(path):
+        shape = SegmentShape(**(get_json(store, path) or {}))
+        if not all(type(value) is int for value in asdict(shape).values()) or shape.block_size < 1:
+            raise ValueError(f"no such segment: {shape}")
+        return shape
 
 
 def read_uris(store: Store, shape: SegmentShape, rows: slice | None = None) -> np.ndarray:
     """URIs of a segment's images, objects ``(n_images,)``; only of some rows if given."""
-    array = zarr.open_array(store, path=f"{segment_path(shape.segment)}/uri", mode="r", zarr_format=3)
-    return np.asarray(array[rows or slice(None)], dtype=object)
+    path = f"{segment_path(shape.segment)}/uri"
+    with naming_damage(path):
+        array = zarr.open_array(store, path=path, mode="r", zarr_format=3)
+        return np.asarray(array[rows or slice(None)], dtype=object)
 
 
 def read_covariates(store: Store, shape: SegmentShape, names: Collection[str] | None = None) -> pd.DataFrame:
     """Covariates of a segment's images, or those named, one row each, in the order of their columns' names."""
-    group = _open(store, shape.segment)
-    arrays = {name: array for name, array in sorted(group.arrays()) if name != "uri"}
-    return pd.DataFrame(
-        {
-            name: _decode(np.asarray(array[:]), array.attrs.asdict())
-            for name, array in arrays.items()
-            if names is None or name in names
-        },
-        index=pd.RangeIndex(shape.n_images),
-    )
+    columns = {}
+    for name, array in _covariates(store, shape.segment).items():
+        if names is None or name in names:
+            with naming_damage(array.path):
+                columns[name] = _decode(np.asarray(array[:]), array.attrs.asdict())
+    return pd.DataFrame(columns, index=pd.RangeIndex(shape.n_images))
 
 
 def covariate_types(store: Store, shape: SegmentShape) -> dict[str, np.dtype[Any]]:
     """Type of each covariate of a segment, in the order of their names, without reading them."""
-    arrays = {name: array for name, array in sorted(_open(store, shape.segment).arrays()) if name != "uri"}
+    arrays = _covariates(store, shape.segment)
     return {name: _decode(np.empty(0, array.dtype), array.attrs.asdict()).dtype for name, array in arrays.items()}
 
 
@@ -127,16 +151,21 @@ def common_type(types: Sequence[np.dtype[Any] | None]) -> np.dtype[Any] | None:
 
 def read_covariate(store: Store, name: str, dtype: np.dtype[Any], shape: SegmentShape, rows: slice) -> np.ndarray:
     """Some rows of a covariate of a segment, NaN, NaT or ``""`` if the segment does not have it."""
-    try:
-        array = zarr.open_array(store, path=f"{segment_path(shape.segment)}/{name}", mode="r", zarr_format=3)
-    except ArrayNotFoundError:
-        missing = "" if dtype.kind == "O" else np.array("NaT" if dtype.kind == "M" else np.nan, dtype)
-        return np.full(rows.stop - rows.start, missing, dtype)
-    return _decode(np.asarray(array[rows]), array.attrs.asdict())
+    path = f"{segment_path(shape.segment)}/{name}"
+    with naming_damage(path):
+        try:
+            array = zarr.open_array(store, path=path, mode="r", zarr_format=3)
+        except ArrayNotFoundError:
+            missing = "" if dtype.kind == "O" else np.array("NaT" if dtype.kind == "M" else np.nan, dtype)
+            return np.full(rows.stop - rows.start, missing, dtype)
+        return _decode(np.asarray(array[rows]), array.attrs.asdict())
 
 
-def _open(store: Store, segment: int) -> zarr.Group:
-    return zarr.open_group(store, path=segment_path(segment), mode="r", use_consolidated=False)
+def _covariates(store: Store, segment: int) -> "dict[str, zarr.Array[Any]]":
+    """The arrays of a segment besides the URIs, in the order of their names."""
+    with naming_damage(segment_path(segment)):
+        group = zarr.open_group(store, path=segment_path(segment), mode="r", use_consolidated=False)
+        return {name: array for name, array in sorted(group.arrays()) if name != "uri"}
 
 
 def _encode(column: "pd.Series[Any]") -> tuple[np.ndarray, dict[str, Any]]:

@@ -13,11 +13,11 @@ from zarr.abc.store import Store
 from toolkit.catalog.covariates import join_segments, to_array
 from toolkit.catalog.errors import ERROR_CODES
 from toolkit.catalog.failures import read_failures
-from toolkit.catalog.layout import DONE, FAILED, RESULT_FIELDS, STATUS, STATUS_NAMES, ResultField
+from toolkit.catalog.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.lazy import LAZY_FROM, as_dask, chunks_of, over_images, ranges_of
 from toolkit.catalog.provenance import read_sessions
 from toolkit.catalog.records import read_record
-from toolkit.catalog.results import SegmentShape, empty_values, read_results, read_status
+from toolkit.catalog.results import SegmentShape, empty_values, fields_of, read_results, read_status
 from toolkit.catalog.segments import (
     common_type,
     covariate_types,
@@ -75,8 +75,7 @@ def results_datasets(
     images = lazy_images_dataset(store, segments, chunks) if lazy else images_dataset(store, segments)
     datasets = []
     for run_id, record in zip(run_ids, records, strict=True):
-        fields = [field for field in RESULT_FIELDS if not field.optional or field.name in record.settings.options]
-        shown = {field.name: field for field in fields if field.name in _SHOWN}
+        shown = {field.name: field for field in fields_of(record.settings.options) if field.name in _SHOWN}
         class_names = record.settings.class_names
         columns = (
             {name: _lazy(store, run_id, segments, chunks, len(class_names), field) for name, field in shown.items()}

@@ -1,0 +1,77 @@
+"""Whether what is written about a run (its settings, claims, sessions and logs) can be read."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+
+from zarr.abc.store import Store
+
+from toolkit.catalog.errors import DamagedError
+from toolkit.catalog.failures import list_logs, read_log
+from toolkit.catalog.layout import claim_path, claims_path, generations_path, run_path, session_path
+from toolkit.catalog.objects import exists, get, names, numbers, put, put_if_absent, remove
+from toolkit.catalog.owners import NOBODY, read_owner
+from toolkit.catalog.problems import Findings
+from toolkit.catalog.provenance import read_session
+from toolkit.catalog.records import RunSettings, read_record
+from toolkit.catalog.results import GenerationArrays, SegmentShape
+
+
+def check_run(store: Store, run_id: str, findings: Findings) -> RunSettings | None:
+    """Check a run's record, sessions and logs; its settings, None if they cannot be known."""
+    settings = _check_record(store, run_id, findings)
+    for file in names(store, f"{run_path(run_id)}/sessions"):
+        if file.endswith(".json"):
+            name = file.removesuffix(".json")
+            try:
+                read_session(store, run_id, name)
+            except DamagedError:
+                path = session_path(run_id, name)
+                findings.add("note", path, "who worked on the run cannot be read", partial(remove, store, path))
+    for path in list_logs(store, run_id):
+        try:
+            read_log(store, path)
+        except DamagedError:
+            findings.add("note", path, "why images failed cannot be read", partial(remove, store, path))
+    return settings
+
+
+def _check_record(store: Store, run_id: str, findings: Findings) -> RunSettings | None:
+    path = f"{run_path(run_id)}/zarr.json"
+    again = "call toolkit.segment with the settings that the run had, and it is entered anew with all its results"
+    if not exists(store, path):
+        findings.add("run_record", path, f"the run's settings are gone; {again}")
+        return None
+    try:
+        settings = read_record(store, run_id).settings
+        if settings.run_id == run_id:
+            return settings
+        detail = "the run's settings are not those that it was begun with"
+    except DamagedError:
+        detail = "the run's settings cannot be read"
+    if findings.repair:
+        remove(store, path)  # so that the run can be entered anew
+    findings.add("run_record", path, f"{detail}; {'' if findings.repair else 'verify(repair=True), then '}{again}")
+    return None
+
+
+def check_claims(store: Store, run_id: str, segments: Sequence[SegmentShape], findings: Findings) -> None:
+    """Check that every claim can be read, and that there is one for every block that has results."""
+    nobody = json.dumps(asdict(NOBODY)).encode()
+    for shape in segments:
+        newest: dict[int, int] = {}
+        for block in numbers(store, f"claims/{run_id}/{shape.segment:05d}"):
+            for generation in numbers(store, claims_path(run_id, shape.segment, block)):
+                newest[block] = generation
+                path = claim_path(run_id, shape.segment, block, generation)
+                if read_owner(store, path) == NOBODY and get(store, path) != nobody:
+                    detail = "who owns the block cannot be read; it counts as nobody's"
+                    findings.add("note", path, detail, partial(put, store, path, nobody))
+        for generation in numbers(store, generations_path(run_id, shape.segment)):
+            arrays = GenerationArrays(store, run_id, shape, generation)
+            for block in arrays.written_blocks():
+                if newest.get(block, -1) < generation:
+                    path = claim_path(run_id, shape.segment, block, generation)
+                    detail = "the claim of a block that has results is gone"
+                    findings.add("claim_lost", path, detail, partial(put_if_absent, store, path, nobody))
