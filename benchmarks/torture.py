@@ -1,15 +1,17 @@
 """Several drivers share a run while they are killed, stopped and woken at random; nothing may be lost or done twice.
 
     python -m benchmarks.torture [--images 3000] [--drivers 4] [--events 50] [--seconds 0.05] [--seed 0]
-        [--catalog DIRECTORY_OR_URL]
+        [--catalog DIRECTORY_OR_URL | --s3]
 
 Half of the drivers work in their own process, the others on two engines each. At random moments a driver is killed
 (SIGKILL) and started again, or stopped for longer than its claims live (SIGSTOP, then SIGCONT), or an engine is killed.
-Meanwhile a reader looks at the table. In the end every image must be done once, with the results of an undisturbed run.
+With --s3 the catalog lies on a private S3 server, which is killed and started again now and then, too. Meanwhile a
+reader looks at the table. In the end every image must be done once, with the results of an undisturbed run.
 """
 
 import argparse
 import contextlib
+import os
 import random
 import signal
 import subprocess
@@ -27,11 +29,13 @@ import xarray as xr
 from PIL import Image
 
 import toolkit as tk
+from benchmarks.s3_server import BUCKET, S3Server, s3_server
 from benchmarks.torture_network import SlowBrightness
 from toolkit.models import Normalization
 
 PROTOCOL = tk.Protocol(crop_size=16, stride=16)
 TIME_TO_LIVE = 2.0
+KINDS = ["driver killed", "driver stopped", "engine killed"]
 COMPARED = ["composition", "confidence", "status", "error", "height", "width"]
 
 
@@ -59,6 +63,7 @@ def torture(
     seconds: float = 0.05,
     seed: int = 0,
     most_seconds: float = 600.0,
+    server: S3Server | None = None,
 ) -> Outcome:
     """Make a catalog at a location and segment it under disturbances.
 
@@ -69,13 +74,15 @@ def torture(
     location : str
         Directory or URL of the catalog.
     n_images, n_drivers, n_events : int
-        How many images, drivers and disturbances.
+        How many images and drivers, and at least how many disturbances.
     seconds : float
         How long the network takes per image.
     seed : int
         Decides what happens when, as far as the machine lets it.
     most_seconds : float
         After so long it is given up.
+    server : S3Server, optional
+        What the catalog lies on; it is killed and started again, too.
 
     Returns
     -------
@@ -91,14 +98,14 @@ def torture(
     drivers = _Drivers([location, str(bundle)], n_drivers)
     draw = random.Random(seed)
     try:
-        while not _is_complete(cat, outcome) or sum(outcome.events.values()) < n_events:
+        while not _is_complete(cat, outcome) or not _suffice(outcome, n_events, server):
             if time.monotonic() - begin > most_seconds:
                 outcome.wrong.append(f"not complete after {most_seconds:g} s")
                 return outcome
-            enough = sum(outcome.events.values()) >= n_events
+            enough = _suffice(outcome, n_events, server)
             drivers.keep_running(outcome, restart=not enough or not drivers.any_running)
             if not enough:
-                drivers.disturb(draw, outcome)
+                drivers.disturb(draw, outcome, server)
             time.sleep(draw.uniform(0.1, 0.6))
         drivers.let_finish(outcome, most_seconds - (time.monotonic() - begin))
     finally:
@@ -106,6 +113,12 @@ def torture(
     outcome.seconds = time.monotonic() - begin
     _compare(cat, expected, outcome)
     return outcome
+
+
+def _suffice(outcome: Outcome, n_events: int, server: S3Server | None) -> bool:
+    """Whether there were enough disturbances, and of every kind."""
+    kinds = {*KINDS, *(["server killed"] if server else [])}
+    return sum(outcome.events.values()) >= n_events and set(outcome.events) >= kinds
 
 
 class _Drivers:
@@ -136,10 +149,16 @@ class _Drivers:
                 self._signal(number, signal.SIGCONT)
                 del self._stopped[number]
 
-    def disturb(self, draw: random.Random, outcome: Outcome) -> None:
-        """One thing to one of them."""
+    def disturb(self, draw: random.Random, outcome: Outcome, server: S3Server | None) -> None:
+        """One thing to one of them, or to what they write to."""
         number = draw.randrange(self._n)
-        kind = draw.choice(["driver killed", "driver stopped", "engine killed"])
+        kind = draw.choice(KINDS)
+        if server is not None and not draw.randrange(8):
+            server.kill()
+            time.sleep(draw.uniform(0.2, 2.0))
+            server.start()
+            outcome.events["server killed"] += 1
+            return
         if number in self._stopped or self._running[number].poll() is not None:
             return
         if kind == "driver killed":
@@ -285,19 +304,24 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.05)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--catalog", help="directory or URL; a temporary directory by default")
+    parser.add_argument("--s3", action="store_true", help="a private server, which is disturbed too")
     given = parser.parse_args()
     if given.drive:
         _drive(given.drive[0], given.drive[1], int(given.drive[2]))
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        server = stack.enter_context(s3_server(folder / "server")) if given.s3 else None
+        os.environ.update(server.environment if server else {})
         outcome = torture(
-            Path(folder),
-            given.catalog or str(Path(folder) / "tortured.zarr"),
+            folder,
+            f"s3://{BUCKET}/tortured" if server else given.catalog or str(folder / "tortured.zarr"),
             n_images=given.images,
             n_drivers=given.drivers,
             n_events=given.events,
             seconds=given.seconds,
             seed=given.seed,
+            server=server,
         )
     n_events = sum(outcome.events.values())
     print(f"seed {given.seed}: {n_events} disturbances {dict(outcome.events)} in {outcome.seconds:.0f} s")

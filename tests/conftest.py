@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from s3_server import S3Server, find_weed, s3_server
 
 import toolkit as tk
+from benchmarks.s3_server import S3Server, find_weed, s3_server
 from toolkit import paths
 
 SMALL = (96, 64)  # width, height: one tile of `small_protocol`

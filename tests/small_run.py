@@ -1,6 +1,7 @@
 """A run so small that it can be repeated for each of its writes: a few tiny images, and a network of one layer."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from torch import nn
 from zarr.abc.store import Store
 
 import toolkit as tk
+from toolkit.catalog.objects import open_store
 from toolkit.models import Normalization
 
 N_IMAGES = 5
@@ -54,10 +56,16 @@ def run(store: Store, images: list[Path], model: tk.Model | None = None) -> tk.C
 
 
 def run_disturbed(
-    open_store: Callable[[], Store], images: list[Path], at: int, disturb: Callable[[], None], after: bool
+    environment: dict[str, str],
+    location: str,
+    images: list[Path],
+    at: int,
+    disturb: Callable[[], None],
+    after: bool,
 ) -> None:
     """As `run`, but something happens before or after a certain write."""
-    run(DisturbedStore(open_store(), at, disturb, after=after), images)
+    os.environ.update(environment)
+    run(DisturbedStore(open_store(location), at, disturb, after=after), images)
 
 
 def assert_same(found: xr.Dataset, expected: xr.Dataset) -> None:

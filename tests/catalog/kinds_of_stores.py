@@ -5,10 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from s3_server import BUCKET
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
+from benchmarks.s3_server import BUCKET
 from toolkit.catalog.objects import open_store
 
 STORES = ["local", "memory", "durable", "s3"]

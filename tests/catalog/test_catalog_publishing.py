@@ -15,10 +15,10 @@ import xarray as xr
 import zarr
 from claiming import claim_next
 from pyarrow import parquet
-from s3_server import BUCKET
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
+from benchmarks.s3_server import BUCKET
 from toolkit.catalog import DONE, FAILED, Catalog, CatalogError, RunSettings, publishing
 from toolkit.catalog.objects import open_store
 from toolkit.catalog.publication import Publication

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 from claiming import claim_next
 from kinds_of_stores import CLASS_NAMES, STORES, Note, make_store
-from s3_server import BUCKET, S3Server
 from zarr.abc.store import Store
 from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.core.common import concurrent_map
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
+from benchmarks.s3_server import BUCKET, S3Server
 from toolkit.catalog import Catalog, CatalogError, Owner, RunSettings
 from toolkit.catalog.labels import LabelFolder, LabelPlace
 from toolkit.catalog.objects import (

@@ -5,6 +5,7 @@ import functools
 import multiprocessing
 import os
 import signal
+import uuid
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,16 @@ from everything import EVERYTHING
 from failing_store import DisturbedStore, kill_this_process
 from small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
 from zarr.abc.store import Store
-from zarr.storage import LocalStore, MemoryStore
+from zarr.storage import MemoryStore
 
 import toolkit as tk
+from benchmarks.s3_server import BUCKET
 from toolkit.catalog import CatalogError
+from toolkit.catalog.objects import open_store
 from toolkit.runs import RunError
+
+ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES]
+"""A store fails at every second write (all of them if the environment asks for it), with each of these at a third."""
 
 
 @pytest.fixture(scope="module")
@@ -71,40 +77,46 @@ def check(store: Store, images: list[Path], model: tk.Model, expected: xr.Datase
     assert not catalog.verify(labels=True).problems
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES], ids=["ENOSPC", "EIO", "EACCES"])
+@pytest.mark.parametrize("number", ERRORS, ids=["ENOSPC", "EIO", "EACCES"])
 def test_a_store_that_fails(
-    images: list[Path],
-    model: tk.Model,
-    undisturbed: tuple[xr.Dataset, int],
-    number: int,
+    images: list[Path], model: tk.Model, undisturbed: tuple[xr.Dataset, int], number: int
 ) -> None:
     expected, n_writes = undisturbed
     stopped = 0
-    # Each of them once, and each kind of error at a third of the writes.
-    for at in range([errno.ENOSPC, errno.EIO, errno.EACCES].index(number), n_writes, 3):
+    cases = range(ERRORS.index(number), n_writes, 3 if EVERYTHING else 6)
+    for at in cases:
         store = MemoryStore()
         message = what_stops(DisturbedStore(store, at, functools.partial(fail, number)), images, model)
         assert not message or os.strerror(number) in message
         stopped += bool(message)
         check(store, images, model, expected)
-    assert stopped >= n_writes // 4
+    assert stopped >= len(cases) * 2 // 3
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("kind", ["local", "s3"])
 def test_a_process_that_dies(
-    tmp_path: Path, images: list[Path], model: tk.Model, undisturbed: tuple[xr.Dataset, int], after: bool
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    images: list[Path],
+    model: tk.Model,
+    undisturbed: tuple[xr.Dataset, int],
+    kind: str,
+    after: bool,
 ) -> None:
     expected, n_writes = undisturbed
+    environment = request.getfixturevalue("s3").environment if kind == "s3" else {}
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["small_run", "toolkit.runs", "toolkit.segmentation"])
     killed = 0
-    for at in range(int(after), n_writes, 2 if EVERYTHING else 8):
-        path = tmp_path / f"{at}.zarr"
-        arguments = (functools.partial(LocalStore, path), images, at, kill_this_process, after)
+    cases = range(int(after), n_writes, 2 if EVERYTHING else {"local": 12, "s3": 24}[kind])
+    for at in cases:
+        location = f"s3://{BUCKET}/{uuid.uuid4().hex}" if environment else str(tmp_path / f"{at}.zarr")
+        arguments = (environment, location, images, at, kill_this_process, after)
         process = context.Process(target=run_disturbed, args=arguments)
         process.start()
         process.join(60)
         assert process.exitcode in (0, -signal.SIGKILL)
         killed += process.exitcode != 0
-        check(LocalStore(path), images, model, expected)
-    assert killed >= n_writes // 16
+        check(open_store(location), images, model, expected)
+    assert killed >= len(cases) * 2 // 3

@@ -7,15 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
-from s3_server import BUCKET, S3Server, s3_server
 
 import toolkit as tk
+from benchmarks.s3_server import BUCKET, S3Server, s3_server
+from benchmarks.torture import torture
 from toolkit import Catalog, Model, Protocol, Run
 from toolkit.catalog.remote import StoreLostError
 from toolkit.engines import EngineTaskError
 from toolkit.runs import RunError
 
 SECONDS_AWAY = 3.0
+SEED = 1
 WHO_AND_WHEN = ["engine", "started", "seconds"]
 
 pytestmark = pytest.mark.filterwarnings("ignore:catalog s3.*no answer:RuntimeWarning", "ignore:run .* stopped")
@@ -103,3 +105,15 @@ def test_a_server_that_does_not(server: S3Server, many_photos: list[Path], model
     after = catalog.to_xarray(run.id)
     assert after.status.values.tolist() == ["done"] * len(photos)
     xr.testing.assert_identical(after.isel(image=done), before.isel(image=done))
+
+
+def test_torture(server: S3Server, tmp_path: Path) -> None:
+    """Drivers and engines are killed, too; the server at least once."""
+    print(f"seed {SEED}")
+    outcome = torture(
+        tmp_path, f"s3://{BUCKET}/tortured", n_images=400, n_events=16, seconds=0.01, seed=SEED, server=server
+    )
+    assert outcome.wrong == []
+    assert sum(outcome.events.values()) >= 16
+    assert outcome.events["server killed"]
+    assert outcome.reads > 5

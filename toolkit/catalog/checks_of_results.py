@@ -145,11 +145,7 @@ class _GenerationCheck:
     def _lost_labels(self, block: int, values: dict[str, np.ndarray]) -> np.ndarray:
         """Which images' label maps are gone or, if asked for, cannot be read."""
         folder = self._folders(block=block)
-        objects: dict[int, set[str]] = defaultdict(set)
-        for key in keys(self._store, f"{folder.path}/"):
-            part, _, name = key.removeprefix(f"{folder.path}/").partition("/")
-            if part.isdigit():
-                objects[int(part)].add(name)
+        objects = self._label_objects(block)
         lost = np.zeros(values[STATUS.name].shape, dtype=bool)
         for index in np.flatnonzero(_has_labels(values[STATUS.name], values)).tolist():
             place = LabelPlace.unpacked(int(values["label_place"][index]))
@@ -161,8 +157,18 @@ class _GenerationCheck:
                     lost[index] = True
         return lost
 
+    def _label_objects(self, block: int) -> dict[int, set[str]]:
+        """What lies there of each array of label maps."""
+        prefix = f"{self._folders(block=block).path}/"
+        objects: dict[int, set[str]] = defaultdict(set)
+        for key in keys(self._store, prefix):
+            part, _, name = key.removeprefix(prefix).partition("/")
+            if part.isdigit():
+                objects[int(part)].add(name)
+        return objects
+
     def _find_orphans(self, block: int, parts: set[int]) -> None:
-        for part in numbers(self._store, self._folders(block=block).path):
+        for part in sorted(self._label_objects(block)):
             if part not in parts:
                 path = self._label_path(block, part)
                 mend = partial(remove_all, self._store, path)

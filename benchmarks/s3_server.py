@@ -1,4 +1,4 @@
-"""A private S3 server (SeaweedFS) that tests may kill and start again; it rejects wrong keys."""
+"""A private S3 server (SeaweedFS) that may be killed and started again; it rejects wrong keys."""
 
 import contextlib
 import ctypes
@@ -47,7 +47,7 @@ class S3Server:
         self._process: subprocess.Popen[bytes] | None = None
         (folder / "data").mkdir(parents=True, exist_ok=True)
         identity = {
-            "name": "tests",
+            "name": "torture",
             "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
