@@ -209,7 +209,8 @@ class TestVerify:
         chunk.write_bytes(b"damaged")
         result = segscape("verify", catalog)
         assert result.exit_code == 1
-        assert result.output.startswith("found: unreadable at ")
+        assert result.output.startswith("damaged: unreadable at ")
+        assert "segscape verify --repair mends" in result.output
         assert segscape("verify", catalog, "--repair").exit_code == 0
         assert segscape("verify", catalog).output == "clean: 0 results checked\n"
         assert tk.Catalog.open(catalog).runs().pending.tolist() == [2]

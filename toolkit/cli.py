@@ -85,7 +85,10 @@ def status(catalog: str, images: bool) -> None:
 @click.option("--repair", is_flag=True, help="Mend what can be mended; damaged images become pending again.")
 @click.option("--labels", is_flag=True, help="Also read every label map.")
 def verify(catalog: str, repair: bool, labels: bool) -> None:
-    """Look for what disks, power cuts and people damaged in CATALOG. Exit status 1 if anything is wrong."""
+    """Look for what disks, power cuts and people damaged in CATALOG, and for what processes left when they died.
+
+    Exit status 1 if anything is damaged.
+    """
     from toolkit.catalog import Catalog, CatalogError
 
     try:
@@ -93,7 +96,9 @@ def verify(catalog: str, repair: bool, labels: bool) -> None:
     except CatalogError as error:
         raise click.ClickException(str(error)) from error
     click.echo(found)
-    if not found.clean:
+    if not found.clean and not repair:
+        click.echo("segscape verify --repair mends what can be mended, and removes what is left over")
+    if not found.whole:
         raise SystemExit(1)
 
 

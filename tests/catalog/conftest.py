@@ -1,5 +1,6 @@
 """Catalogs of images that need not exist, on every kind of store."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,15 @@ from toolkit.catalog import DONE, FAILED, Catalog, OwnedBlock, RunSettings
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty store. The slower kinds pass `test_catalog_stores`, and all of these if the environment asks for it."""
     return make_store(request, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def quick_lives() -> Iterator[None]:
+    """Nobody waits for long for a heartbeat of those that have none."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("toolkit.catalog.owners.TIME_TO_LIVE", 0.1)
+        patch.setattr("toolkit.catalog.verification._POLL_SECONDS", 0.02)
+        yield
 
 
 @pytest.fixture

@@ -170,19 +170,23 @@ class TestWhenItIsRead:
         table.composition.isel(image=slice(5, 7)).compute()
         assert read in ([slice(5, 7)], [slice(4, 8)])  # whether dask reads less than a chunk is its own affair
         del read[:]
-        assert table.status.isel(image=12).values == "failed"
+        assert table.error.isel(image=12).values == "missing"
         assert read in ([slice(2, 3)], [slice(0, 7)])
 
-    def test_what_was_written_since_is_seen(
+    def test_what_is_done_meanwhile_is_not_done_without_its_result(
         self, catalog: Catalog, run_id: str, note_done: Note, small_chunks: None
     ) -> None:
         table = catalog.to_xarray(run_id, lazy=True)
-        assert table.status.values.tolist() == ["pending"] * 10
+        before = table.composition.compute()
         owned = claim_next(catalog, run_id, catalog.segments()[0], 1, Owner())
         note_done(owned, 4)
         owned.writer.flush()
-        assert table.status.isel(image=4).values == "done"
-        assert catalog.to_xarray(run_id, lazy=True).status.values.tolist().count("done") == 1
+        assert before.isnull().all()
+        assert set(table.status.values) == {"pending"}  # what was done when the table was opened
+        assert table.composition.isnull().all()
+        again = catalog.to_xarray(run_id, lazy=True)
+        assert again.status.values.tolist().count("done") == 1
+        assert again.composition.isel(image=4).sum() == 1
 
     def test_large_catalogs_are_read_lazily_by_default(
         self, catalog: Catalog, run_id: str, monkeypatch: pytest.MonkeyPatch

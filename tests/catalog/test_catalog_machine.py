@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -16,6 +17,8 @@ BLOCK_SIZE = 3
 SETTINGS = RunSettings("a model", "0" * 64, CLASS_NAMES, {}, 1)
 
 Place = tuple[int, int]  # segment and row in it
+
+pytestmark = pytest.mark.usefixtures("quick_lives")
 
 
 @dataclass
@@ -112,10 +115,11 @@ class CatalogMachine(RuleBasedStateMachine):
         self.catalog = Catalog.open(self.store)
         assert self.catalog.start_run(SETTINGS) == self.run_id
 
-    @rule()
-    def verify(self) -> None:
-        found = self.catalog.verify()
-        assert not {problem.kind for problem in found.problems} - {"labels_orphaned"}, found
+    @rule(repair=st.booleans())
+    def verify(self, repair: bool) -> None:
+        """Drivers here have no heartbeats, so they count as silent, and may write again; nothing of theirs is hurt."""
+        found = self.catalog.verify(repair=repair)
+        assert not {problem.kind for problem in found} - {"labels_orphaned", "note"}, found  # failures are not logged
 
     @invariant()
     def the_table_is_that_of_the_model(self) -> None:

@@ -114,7 +114,7 @@ def test_a_process_of_this_machine_that_is_gone_is_known_to_be_gone(clock: Clock
     assert owner.is_gone
     assert not Watch(MemoryStore(), clock).is_alive(owner)
     assert not Owner().is_gone
-    assert Owner(pid=os.getpid(), began=1.0).is_gone  # another process had the number before
+    assert Owner(pid=os.getpid(), began=1).is_gone  # another process had the number before
     assert not dataclasses.replace(owner, place=ELSEWHERE).is_gone  # nothing can be known
 
 

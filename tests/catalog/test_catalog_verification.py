@@ -1,5 +1,6 @@
 """Whatever becomes of an object in the store, it is found, named, and mended where that is possible."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
@@ -9,6 +10,7 @@ import uuid
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from claiming import claim_next
@@ -16,14 +18,16 @@ from everything import EVERYTHING
 from kinds_of_stores import Note
 from small_run import N_IMAGES, assert_same, make_images, run, small_model
 from zarr.abc.store import Store
-from zarr.storage import MemoryStore
+from zarr.storage import LocalStore, MemoryStore
 
 import toolkit as tk
-from toolkit.catalog import Catalog, CatalogError, Heartbeat, Owner
+from toolkit.catalog import Catalog, CatalogError, Heartbeat, Owner, RunSettings, SegmentShape
 from toolkit.catalog.errors import DamagedError
 from toolkit.catalog.layout import generation_path, label_path
-from toolkit.catalog.objects import get, keys, put, remove, remove_all
+from toolkit.catalog.objects import get, keys, numbers, put, remove, remove_all
 from toolkit.catalog.verification import Verification
+
+pytestmark = pytest.mark.usefixtures("quick_lives")
 
 DAMAGE = {
     "truncated": lambda content: content[: len(content) // 2],
@@ -38,7 +42,7 @@ UNNOTICED = [
     r".*/(log|sessions)/.*",  # that it is gone, or has other words, cannot be known
 ]
 """Objects of which damage may go unnoticed, because nothing follows from them."""
-GONE = Owner(pid=os.getpid(), began=1.0)
+GONE = Owner(pid=os.getpid(), began=1)
 """A process that had this one's number before."""
 FROM_OUTSIDE = ("image_table", "run_record")
 """Kinds of problems that cannot be mended from within."""
@@ -68,7 +72,7 @@ def expected(whole: MemoryStore) -> xr.Dataset:
 
 
 def kinds(verification: Verification) -> list[str]:
-    return sorted({problem.kind for problem in verification.problems})
+    return sorted({problem.kind for problem in verification})
 
 
 def kinds_of_objects(store: Store) -> list[str]:
@@ -128,7 +132,7 @@ class TestLeftBehind:
     def test_a_whole_catalog_is_clean(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         self.finish_a_block(catalog, run_id, note_done, GONE)
         found = catalog.verify(labels=True)
-        assert (found.clean, found.problems, found.images_checked) == (True, (), 4)
+        assert (found.clean, found, found.images_checked) == (True, [], 4)
         assert str(found) == "clean: 4 results checked"
 
     def finish_a_block(self, catalog: Catalog, run_id: str, note_done: Note, owner: Owner | None = None) -> None:
@@ -139,58 +143,62 @@ class TestLeftBehind:
         owned.writer.flush()
 
     def test_label_maps_that_nobody_refers_to(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
-        self.finish_a_block(catalog, run_id, note_done)
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 1)
-        owned.labels.write(0, [np.ones((2, 3), np.uint8)])
-        with_owner_alive = catalog.verify()
-        assert with_owner_alive.clean  # this process lives, and may refer to it yet
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 1, GONE)
+        self.finish_a_block(catalog, run_id, note_done, GONE)
+        claim_next(catalog, run_id, catalog.segments()[0], 1, GONE).labels.write(0, [np.ones((2, 3), np.uint8)])
         found = catalog.verify(repair=True)
         assert kinds(found) == ["labels_orphaned"]
-        assert found.clean
-        assert not catalog.verify().problems
+        assert (found.clean, found.whole) == (True, True)
+        assert not catalog.verify()
         assert catalog.labels(run_id, 3).shape == (2, 3)
 
     def test_results_without_a_status(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
-        self.finish_a_block(catalog, run_id, note_done)
+        self.finish_a_block(catalog, run_id, note_done, GONE)
         remove(catalog.store, f"{generation_path(run_id, 0, 0)}/status/c/0")
-        assert not catalog.verify().problems  # its owner is this process: it may be writing just now
-        claim_next(catalog, run_id, catalog.segments()[0], 0)
         assert kinds(catalog.verify(repair=True)) == ["labels_orphaned", "unfinished"]
-        assert not catalog.verify().problems
+        assert not catalog.verify()
 
     def test_a_heartbeat_that_stopped(self, catalog: Catalog) -> None:
         Heartbeat(catalog.store, GONE)._beat()
         found = catalog.verify()
         assert kinds(found) == ["stale_heartbeat"]
         assert not found.clean
-        assert "found: stale_heartbeat at owners/" in str(found)
+        assert "left over: stale_heartbeat at owners/" in str(found)
+        assert found.whole
         assert catalog.verify(repair=True).clean
-        assert not catalog.verify().problems
+        assert not catalog.verify()
 
     def test_files_that_were_being_written(self, tmp_path: Path) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", ["/photos/0.jpg"])
         partial = tmp_path / "demo.zarr" / "images" / f"zarr.{uuid.uuid4().hex}.partial"
         partial.write_bytes(b"half")
-        with Heartbeat(catalog.store, Owner()):
-            assert not catalog.verify().problems  # somebody lives, and may be writing it
+        assert not catalog.verify(repair=True)  # somebody may be writing it
+        os.utime(partial, (1, 1))
         assert kinds(catalog.verify(repair=True)) == ["partial_file"]
         assert not partial.exists()
-        assert not catalog.verify().problems
+        assert not catalog.verify()
 
-    def test_a_segment_that_was_never_committed(self, tmp_path: Path) -> None:
-        context = multiprocessing.get_context("spawn")
+    @pytest.fixture
+    def interrupted(self, tmp_path: Path) -> Catalog:
+        """One image; whoever added another was killed before it was committed."""
         Catalog.create(tmp_path / "demo.zarr", ["/photos/0.jpg"])
-        process = context.Process(target=_add_and_die, args=(tmp_path / "demo.zarr",))
+        process = multiprocessing.get_context("spawn").Process(target=_add_and_die, args=(tmp_path / "demo.zarr",))
         process.start()
         process.join(60)
         assert process.exitcode == -signal.SIGKILL
-        catalog = Catalog.open(tmp_path / "demo.zarr")
-        assert kinds(catalog.verify()) == ["uncommitted_segment"]
-        assert catalog.verify(repair=True).clean
-        assert not catalog.verify().problems
-        assert len(catalog) == 1
-        assert catalog.add(["/photos/1.jpg"]) == 1
+        return Catalog.open(tmp_path / "demo.zarr")
+
+    def test_images_that_were_never_committed(self, interrupted: Catalog) -> None:
+        assert len(interrupted) == 1
+        assert kinds(interrupted.verify()) == ["uncommitted_segment"]
+        assert interrupted.verify(repair=True).clean
+        assert not interrupted.verify()
+        assert interrupted.images().uri.values.tolist() == ["/photos/0.jpg", "/photos/1.jpg"]
+
+    def test_images_that_were_added_again_since(self, interrupted: Catalog) -> None:
+        interrupted.add(["/photos/1.jpg"])
+        assert interrupted.verify(repair=True).clean
+        assert not interrupted.verify()
+        assert interrupted.images().uri.values.tolist() == ["/photos/0.jpg", "/photos/1.jpg"]
 
 
 def _add_and_die(path: Path) -> None:
@@ -199,6 +207,96 @@ def _add_and_die(path: Path) -> None:
 
     module.commit_segment = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
     catalog.add(["/photos/1.jpg"])
+
+
+class TestLiving:
+    """What belongs to drivers that may live is left alone."""
+
+    def test_a_block_that_is_being_written(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
+        owner = Owner(host="far", place="another machine")
+        with Heartbeat(catalog.store, owner, time_to_live=0.3):
+            owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+            (place,) = owned.labels.write(0, [np.ones((2, 3), np.uint8)])
+            found = catalog.verify(repair=True)
+            assert (found, found.blocks_skipped) == ([], 1)
+            assert "1 blocks left out as drivers work on them" in str(found)
+            note_done(owned, 0, label_place=place.packed())
+            owned.writer.flush()
+        assert catalog.labels(run_id, 0).all()
+        assert (catalog.verify(labels=True), catalog.verify().images_checked) == ([], 1)
+
+    def test_an_older_generation_of_one_that_lives(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
+        owner = Owner(host="far", place="another machine")
+        with Heartbeat(catalog.store, owner, time_to_live=0.3):
+            owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+            (place,) = owned.labels.write(0, [np.ones((2, 3), np.uint8)])
+            claim_next(catalog, run_id, catalog.segments()[0], 0, GONE)  # took it for dead
+            assert not catalog.verify(repair=True)
+            note_done(owned, 0, label_place=place.packed())
+            owned.writer.flush()
+        assert catalog.labels(run_id, 0).all()
+
+    def test_one_that_is_silent_may_wake_up(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
+        owner = Owner(host="far", place="another machine")
+        Heartbeat(catalog.store, owner, time_to_live=0.1)._beat()  # and never again
+        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+        (place,) = owned.labels.write(0, [np.ones((2, 3), np.uint8)])
+        found = catalog.verify(repair=True)
+        assert kinds(found) == ["labels_orphaned"]
+        assert (found.clean, found.whole) == (False, True)
+        assert "its driver may not have ended, so it is kept" in str(found)
+        note_done(owned, 0, label_place=place.packed())
+        owned.writer.flush()
+        assert catalog.labels(run_id, 0).all()
+
+    def test_damage_of_one_that_died_elsewhere_is_found(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
+        """As after a loss of power: the heartbeat says that it lives, and its process cannot be asked after."""
+        owner = Owner(host="far", place="another boot")
+        Heartbeat(catalog.store, owner, time_to_live=0.1)._beat()
+        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+        note_done(owned, 0)
+        owned.writer.flush()
+        remove(catalog.store, f"{generation_path(run_id, 0, 0)}/confidence/c/0")
+        found = catalog.verify(repair=True)
+        assert kinds(found) == ["unreadable"]
+        assert found.clean
+        assert set(catalog.to_xarray().status.values) == {"pending"}
+
+    def test_images_that_are_committed_meanwhile(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+        added: list[int] = []
+
+        def commits(store: Store, prefix: str) -> list[int]:
+            if prefix == "images/commits" and not added:
+                added.append(Catalog.open(store).add(["/photos/new.jpg"]))
+            return numbers(store, prefix)
+
+        monkeypatch.setattr("toolkit.catalog.checks_of_images.numbers", commits)
+        assert not catalog.verify(repair=True)
+        assert added == [1]
+        assert len(catalog.images().uri) == 11
+
+    def test_a_machine_without_threads_is_no_damage(
+        self, catalog: Catalog, run_id: str, note_done: Note, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, GONE)
+        note_done(owned, 0)
+        owned.writer.flush()
+
+        async def no_threads(*_: object, **__: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError, match="can't start new thread"):
+            patch.setattr(type(catalog.store), "get", no_threads)
+            catalog.verify(repair=True)
+        assert not catalog.verify()
+        assert catalog.to_xarray().status.values[0] == "done"
+
+    def test_a_store_that_cannot_be_written_is_read(self, tmp_path: Path, settings: RunSettings) -> None:
+        run_id = Catalog.create(tmp_path / "demo.zarr", ["/photos/0.jpg"]).start_run(settings)
+        claim_next(Catalog.open(tmp_path / "demo.zarr"), run_id, SegmentShape(0, 1, 16), 0, GONE)
+        catalog = Catalog.open(LocalStore(tmp_path / "demo.zarr", read_only=True))
+        assert catalog.to_xarray().status.values.tolist() == ["pending"]
+        assert not catalog.verify()
 
 
 class TestPeople:
@@ -230,7 +328,7 @@ class TestPeople:
                 catalog.to_xarray()
         assert kinds(catalog.verify()) == ["commit_lost"]
         assert catalog.verify(repair=True).clean
-        assert not catalog.verify().problems
+        assert not catalog.verify()
         xr.testing.assert_identical(catalog.to_xarray(), before)
 
     def test_the_commit_of_what_no_run_knows(self, catalog: Catalog) -> None:
@@ -258,7 +356,32 @@ class TestPeople:
         owned.writer.flush()
         xr.testing.assert_identical(catalog.to_xarray(), before)
         assert catalog.verify(repair=True).clean
-        assert not catalog.verify().problems
+        assert not catalog.verify()
+
+    def test_a_covariate(self, store: Store) -> None:
+        catalog = Catalog.create(store, ["/photos/0.jpg"], covariates=pd.DataFrame({"lat": [1.5]}, ["/photos/0.jpg"]))
+        remove_all(store, "images/00000/lat")
+        found = catalog.verify(repair=True)
+        assert kinds(found) == ["image_table"]
+        assert "images/00000/lat" in str(found)
+
+    def test_the_log(self, catalog: Catalog, run_id: str, note_failed: Note) -> None:
+        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, GONE)
+        note_failed(owned, 2)
+        owned.writer.flush()
+        found = catalog.verify(repair=True)
+        assert kinds(found) == ["note"]
+        assert found.clean
+        assert catalog.errors().message.tolist() == ["why it failed is not known any more: the log was lost"]
+        assert not catalog.verify()
+
+    def test_the_commit_of_the_only_images(self, store: Store) -> None:
+        catalog = Catalog.create(store, ["/photos/0.jpg"])
+        remove(store, "images/commits/00000")
+        put(store, "claims/images/00000", json.dumps(dataclasses.asdict(GONE)).encode())
+        assert len(catalog) == 0
+        assert catalog.verify(repair=True).clean
+        assert catalog.images().uri.values.tolist() == ["/photos/0.jpg"]
 
     def test_the_record_of_a_run(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         settings = json.loads(get(catalog.store, f"runs/{run_id}/zarr.json") or b"")
@@ -286,13 +409,16 @@ class TestLabelMaps:
         path = f"{label_path(run_with_labels, 0, 0, 0, 1)}/c/0"
         put(catalog.store, path, (get(catalog.store, path) or b"")[:-1])
         assert catalog.verify().clean  # they are there
+        put(catalog.store, path, b"")
+        assert kinds(catalog.verify()) == ["labels_missing"]
+        put(catalog.store, path, b"half of it")
         found = catalog.verify(labels=True, repair=True)
-        assert [(problem.kind, problem.images) for problem in found.problems] == [
+        assert [(problem.kind, problem.images) for problem in found] == [
             ("labels_missing", 2),
             ("labels_orphaned", 0),
         ]
         assert catalog.to_xarray().status.values.tolist()[:4] == ["done", "done", "pending", "pending"]
-        assert not catalog.verify(labels=True).problems
+        assert not catalog.verify(labels=True)
 
     @pytest.mark.parametrize("emptied", [True, False])
     def test_a_map_of_zeros_is_told_from_one_that_is_gone(

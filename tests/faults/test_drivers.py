@@ -98,6 +98,20 @@ def test_images_that_are_added_meanwhile_are_done_too(tmp_path: Path, many_photo
     assert cat.to_xarray().sizes["image"] == len(many_photos)
 
 
+def test_two_that_retry_try_each_once(tmp_path: Path, model: tk.Model) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(6)]  # none of them is there
+    cat = tk.Catalog.create(tmp_path / "demo.zarr", paths, block_size=1)
+    tk.segment(cat, model, PROTOCOL).wait(60)
+    runs = [tk.segment(tk.Catalog.open(tmp_path / "demo.zarr"), model, PROTOCOL, retry="failed") for _ in range(2)]
+    for run in runs:
+        run.wait(60)
+        assert run.progress.state == "finished"
+    attempts = cat.to_xarray().attempts.values
+    assert attempts.min() == 2  # both may have tried what one had not begun when the other looked
+    assert attempts.max() <= 3
+    assert set(cat.errors().error) == {"missing"}
+
+
 def test_one_that_slept_too_long_lets_go(tmp_path: Path, many_photos: list[Path]) -> None:
     """SIGSTOP for longer than the time to live, another takes over, SIGCONT: nothing is overwritten or lost."""
     cat = tk.Catalog.create(tmp_path / "demo.zarr", many_photos, block_size=40)
@@ -125,7 +139,7 @@ def test_one_that_slept_too_long_lets_go(tmp_path: Path, many_photos: list[Path]
     claim = cat.latest_claim(run.id, cat.segments()[0], 0)
     assert claim is not None
     assert claim.generation == 1  # taken over once, and not back
-    assert cat.verify(labels=True).clean or {p.kind for p in cat.verify(labels=True).problems} == {"labels_orphaned"}
+    assert cat.verify(labels=True).clean or {p.kind for p in cat.verify(labels=True)} == {"labels_orphaned"}
 
 
 def test_torture(tmp_path: Path) -> None:

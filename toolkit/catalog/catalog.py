@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 import zarr
 from zarr.abc.store import Store
+from zarr.errors import ContainsGroupError
 
 from toolkit.catalog.blocks import OwnedBlock, claim_block
 from toolkit.catalog.claims import Claim, latest_claim
@@ -110,7 +111,11 @@ class Catalog:
         catalog = cls(store)
         uris, table = images_with_covariates(images, covariates)
         if not exists:
-            zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
+            try:
+                zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
+            except ContainsGroupError:  # somebody was quicker
+                if not exist_ok:
+                    raise CatalogError(f"somebody else makes a catalog at {store_name(store)} just now") from None
         catalog._check_format()
         catalog._append(uris, table, block_size)
         return catalog
@@ -217,8 +222,8 @@ class Catalog:
         run_id : str or sequence of str, optional
             The run; the newest by default. Several are aligned along a dimension ``run``.
         lazy : bool, optional
-            Whether everything over ``image`` is a dask array, read by blocks of rows when it is computed, as it is at
-            that moment; by default from 200,000 images on. Opening takes seconds then, and
+            Whether everything over ``image`` is a dask array, read by blocks of rows when it is computed; by default
+            from 200,000 images on. What counts as done is what was done at the call. Opening takes a second then, and
             ``.composition.mean("image").compute()`` never holds all rows in memory.
 
         Returns
@@ -314,17 +319,17 @@ class Catalog:
         Returns
         -------
         Verification
-            The problems; ``clean`` says whether none is left.
+            The list of problems; ``clean`` says whether none is left, ``whole`` whether none of them is damage.
         """
         return verify_store(self.store, repair=repair, labels=labels)
 
-    def compare(self, run_a: str, run_b: str, *, labels: bool = False) -> xr.Dataset:
+    def compare(self, run_a: str | None, run_b: str | None, *, labels: bool = False) -> xr.Dataset:
         """How two runs differ, over the images that are done in both.
 
         Parameters
         ----------
-        run_a, run_b : str
-            The runs. Their classes are matched by name.
+        run_a, run_b : str or None
+            The runs, the newest if None. Their classes are matched by name.
         labels : bool
             Whether label maps are compared too, where both runs kept them.
 
@@ -335,10 +340,11 @@ class Catalog:
             sum of the absolute differences of the compositions, from 0 (the same) to 1 (no class in common);
             ``difference`` (image, class_name), the fraction in b minus that in a. Over ``class_name``:
             ``mean_difference``, ``mean_absolute_difference`` and ``correlation`` (Pearson's, NaN where a fraction never
-            varies). All of them but ``distance`` are NaN for a class that only one run knows; for ``distance`` it takes
-            no pixels in the other. ``images`` (status_a, status_b) counts all images of the catalog. With ``labels``:
-            ``agreement`` (image), the fraction of the pixels that have the same class name in both, NaN where a run
-            kept no label map or the file had another size. The attributes name runs and models.
+            varies). A covariate of one of these names has ``(covariate)`` behind it. All of them but ``distance`` are
+            NaN for a class that only one run knows; for ``distance`` it takes no pixels in the other. ``images``
+            (status_a, status_b) counts all images of the catalog. With ``labels``: ``agreement`` (image), the fraction
+            of the pixels that have the same class name in both, NaN where a run kept no label map or the file had
+            another size. The attributes name runs and models.
 
         Raises
         ------
@@ -348,7 +354,7 @@ class Catalog:
         Examples
         --------
         >>> compared = cat.compare(run_a, run_b)  # doctest: +SKIP
-        >>> compared.uri[compared.distance.argsort()[-10:]]  # where they differ most  # doctest: +SKIP
+        >>> compared.sortby("distance").uri[-10:]  # where they differ most  # doctest: +SKIP
         """
         return compare_runs(self.store, self._run(run_a), self._run(run_b), self.segments(), labels=labels)
 
@@ -487,15 +493,19 @@ class Catalog:
             )
 
     def _run(self, run_id: str | None) -> str:
-        """The id of a run that exists; the newest if None."""
+        """The id of a run that exists, of which the beginning may be given; the newest if None."""
         known = list_runs(self.store)
         if not known:
             raise CatalogError(
                 f"{store_name(self.store)} has no runs yet; start one with toolkit.segment(catalog, model)"
             )
-        if run_id is not None and run_id not in known:
-            raise CatalogError(f"{store_name(self.store)} has no run {run_id!r}; there are {', '.join(known)}")
-        return known[-1] if run_id is None else run_id
+        if run_id is None:
+            return known[-1]
+        meant = [one for one in known if run_id and one.startswith(run_id)]
+        if len(meant) != 1:
+            what = "more than one run" if meant else "no run"
+            raise CatalogError(f"{store_name(self.store)} has {what} {run_id!r}; there are {', '.join(known)}")
+        return meant[0]
 
     def _locate(self, image: int | str | os.PathLike[str]) -> tuple[SegmentShape, int]:
         """Segment and row in it of an image."""

@@ -1,7 +1,7 @@
 """Whether the images' tables are whole, and whether each segment is part of the catalog."""
 
+import contextlib
 import json
-from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -14,7 +14,7 @@ from toolkit.catalog.objects import get_json, names, numbers, put, remove_all
 from toolkit.catalog.owners import NOBODY, read_owner
 from toolkit.catalog.problems import Findings
 from toolkit.catalog.results import SegmentShape
-from toolkit.catalog.segments import read_commit
+from toolkit.catalog.segments import columns_of, commit_of, commit_segment, read_columns, read_commit, read_uris
 
 _ROWS_AT_ONCE = 2**20
 _GROUP = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}).encode()
@@ -22,48 +22,63 @@ _GROUP = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}).
 
 def check_images(store: Store, findings: Findings) -> list[SegmentShape]:
     """Check commits and tables; the segments that are part of the catalog, in their order, as far as that is known."""
-    commits: dict[int, SegmentShape] = {}
+    others = numbers(store, "images")  # listed before the commits, so that none is new here and unknown there
     found = numbers(store, COMMITS)
+    commits: dict[int, SegmentShape] = {}
     for number in found:
         try:
             commits[number] = read_commit(store, number)
         except DamagedError:
             continue
     known = {shape.segment for shape in commits.values()}
-    others = [segment for segment in numbers(store, "images") if segment not in known]
-    end = max(found, default=-1) + 1
-    gaps = [number for number in range(end) if number not in commits]
-    _check_uncommitted(store, others, gaps, commits, end, findings)
-    segments = [shape for _, shape in sorted(commits.items())]
-    for shape in segments:
-        _check_table(store, shape, findings)
-    return segments
+    gaps = [number for number in range(max(found, default=-1) + 1) if number not in commits]
+    _check_uncommitted(store, [segment for segment in others if segment not in known], gaps, commits, findings)
+    for number, shape in commits.items():
+        _check_table(store, number, shape, findings)
+    return [shape for _, shape in sorted(commits.items())]
 
 
 def _check_uncommitted(
-    store: Store, others: list[int], gaps: list[int], commits: dict[int, SegmentShape], end: int, findings: Findings
+    store: Store, others: list[int], gaps: list[int], commits: dict[int, SegmentShape], findings: Findings
 ) -> None:
     """Segments that no commit names: left by a process that died, being added just now, or robbed of their commit."""
     whole = {segment: shape for segment in others if (shape := _shape(store, segment)) is not None}
     robbed = {segment: shape for segment, shape in whole.items() if _has_runs(store, segment)}
     if len(gaps) == len(whole):  # commits have no gaps unless some were lost, and these are all that there is for them
         robbed = whole
-    places = [*gaps, *range(end, end + max(0, len(robbed) - len(gaps)))]
-    for number, (segment, shape) in zip(places, robbed.items(), strict=False):
-        path = commit_path(number)
+    for segment, shape in robbed.items():
+        number = gaps.pop(0) if gaps else max(commits, default=-1) + 1
         detail = f"the commit of {segment_path(segment)} is damaged or gone, so its images are not seen"
-        commit = partial(put, store, path, json.dumps(asdict(shape)).encode())
-        findings.add("commit_lost", path, detail, commit, images=shape.n_images)
+        commit = partial(put, store, commit_path(number), commit_of(store, shape))
+        findings.add("commit_lost", commit_path(number), detail, commit, images=shape.n_images)
         commits[number] = shape
-    for number in gaps[len(robbed) :]:
+    for number in gaps:
         detail = "damaged or gone, and which images it was about cannot be told; restore it from a backup"
         findings.add("commit_lost", commit_path(number), detail)
     for segment in others:
-        if segment not in robbed and not _is_being_added(store, segment):
-            path = segment_path(segment)
-            # With a commit lost beside it, this may be what that commit was about.
-            mend = None if len(gaps) > len(robbed) else partial(remove_all, store, path)
-            findings.add("uncommitted_segment", path, "was never committed", mend)
+        if segment in robbed or _is_being_added(store, segment):
+            continue
+        path = segment_path(segment)
+        if gaps:
+            findings.add("uncommitted_segment", path, "it may be what the lost commit was about, so it is kept")
+        elif segment in whole and _is_new(store, whole[segment], commits):
+            number = max(commits, default=-1) + 1
+            detail = "was written whole, and its writer died before it was committed"
+            mend = partial(commit_segment, store, number, whole[segment])
+            findings.add("uncommitted_segment", path, detail, mend, images=whole[segment].n_images)
+            if findings.repair:
+                commits[number] = whole[segment]
+        else:
+            findings.add("uncommitted_segment", path, "was never committed", partial(remove_all, store, path))
+
+
+def _is_new(store: Store, shape: SegmentShape, commits: dict[int, SegmentShape]) -> bool:
+    """Whether a segment has no image that the catalog has already."""
+    try:
+        uris = set(read_uris(store, shape).tolist())
+        return not any(uris & set(read_uris(store, other).tolist()) for other in commits.values())
+    except DamagedError:
+        return False
 
 
 def _shape(store: Store, segment: int) -> SegmentShape | None:
@@ -87,7 +102,7 @@ def _is_being_added(store: Store, segment: int) -> bool:
     return owner not in (None, NOBODY) and not owner.is_gone
 
 
-def _check_table(store: Store, shape: SegmentShape, findings: Findings) -> None:
+def _check_table(store: Store, number: int, shape: SegmentShape, findings: Findings) -> None:
     """Every array of a segment: its size, that every chunk is there, and that each can be read."""
     path = segment_path(shape.segment)
     try:
@@ -98,7 +113,9 @@ def _check_table(store: Store, shape: SegmentShape, findings: Findings) -> None:
     except DamagedError as error:
         mend = partial(put, store, f"{path}/zarr.json", _GROUP)
         findings.add("metadata", f"{path}/zarr.json", str(error), mend, images=shape.n_images)
-    columns = {"uri", *(name for name in names(store, path) if name != "zarr.json" and not name.endswith(".partial"))}
+    columns = {"uri", *columns_of(store, shape.segment)}
+    with contextlib.suppress(DamagedError):  # of the commit, which was told already
+        columns |= set(read_columns(store, number))
     for column in sorted(columns):
         try:
             with naming_damage(f"{path}/{column}"):

@@ -1,7 +1,9 @@
 """Whether the results of a run are whole, and are what their status says."""
 
+import functools
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,15 +13,33 @@ from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from toolkit.catalog.claims import latest_claim
 from toolkit.catalog.errors import ERROR_CODES, DamagedError, naming_damage
 from toolkit.catalog.labels import LabelFolder, LabelPlace
-from toolkit.catalog.layout import DONE, FAILED, PENDING, STATUS, generation_path, generations_path, label_path
-from toolkit.catalog.objects import get, keys, numbers, put, remove_all
-from toolkit.catalog.owners import Watch
+from toolkit.catalog.layout import (
+    DONE,
+    FAILED,
+    PENDING,
+    STATUS,
+    claim_path,
+    generation_path,
+    generations_path,
+    label_path,
+)
+from toolkit.catalog.objects import get, is_empty_or_gone, keys, numbers, put, remove_all
+from toolkit.catalog.owners import Life, Owner, Watch, read_owner
 from toolkit.catalog.problems import Findings
 from toolkit.catalog.records import RunSettings
 from toolkit.catalog.results import GenerationArrays, SegmentShape, fields_of
+
+
+@dataclass(frozen=True)
+class HeldBlock:
+    """A block that may be written just now, for all that is known."""
+
+    owner: Owner
+    """Who may be writing it."""
+    check: Callable[[Life], int]
+    """Checks it, once it is known that its owner does not live; answers the number of results in it."""
 
 
 def check_results(
@@ -31,22 +51,28 @@ def check_results(
     findings: Findings,
     *,
     labels: bool,
-) -> int:
-    """Check all generations of a run's segment, but for what a living driver may be writing.
+) -> tuple[int, list[HeldBlock]]:
+    """Check all generations of a run's segment.
 
     Returns
     -------
     int
         How many results were looked at.
+    list of HeldBlock
+        The blocks that were left out because their owners may live.
     """
     n_checked = 0
+    held = []
     for generation in numbers(store, generations_path(run_id, shape.segment)):
         check = _GenerationCheck(store, run_id, settings, shape, generation, findings, labels=labels)
         for block in check.blocks() if check.metadata() else []:
-            claim = latest_claim(store, run_id, shape.segment, block)
-            if claim is None or claim.generation != generation or not watch.is_alive(claim.owner):
-                n_checked += check.block(block)
-    return n_checked
+            owner = read_owner(store, claim_path(run_id, shape.segment, block, generation))
+            life = "ended" if owner is None else watch.life(owner)
+            if owner is None or life in ("ended", "silent"):
+                n_checked += check.block(block, life)
+            else:
+                held.append(HeldBlock(owner, partial(check.block, block)))
+    return n_checked, held
 
 
 class _GenerationCheck:
@@ -75,20 +101,21 @@ class _GenerationCheck:
         self._label_path = partial(label_path, run_id, shape.segment, generation)
         self._arrays = GenerationArrays(store, run_id, shape, generation)
         self._fields = fields_of(settings.options)
-        self._chunks: dict[str, set[int]] = {}
+        self._may_remove = False
 
     def metadata(self) -> bool:
         """Check what describes the arrays, which follows from the run's settings and the segment's size; whether the
         results can be looked at now."""
+        complete = self._arrays.exists()  # before the rest is looked at: it may be created just now
         wanted = MemoryStore()
         GenerationArrays(wanted, self._run_id, self._shape, self._generation).create(
             self._settings.class_names, self._settings.options
         )
         nodes = sorted(key.removesuffix("/zarr.json") for key in keys(wanted, self._path) if key.endswith("/zarr.json"))
         damaged = [node for node in nodes if not _are_alike(self._store, wanted, node)]
-        if not self._arrays.exists():
+        if not complete:
             mend = partial(_copy, wanted, self._store, damaged)
-            self._findings.add("generation_incomplete", self._path, "was being created", mend)
+            self._findings.add("generation_incomplete", self._path, "is being created, or was", mend)
         else:
             for node in damaged:
                 mend = partial(_copy, wanted, self._store, [node])
@@ -99,25 +126,28 @@ class _GenerationCheck:
 
     def blocks(self) -> list[int]:
         """The blocks of which anything lies there."""
-        self._chunks = {field.name: set(self._arrays.blocks_of(field)) for field in self._fields}
-        return sorted(set(numbers(self._store, f"{self._path}/labels")).union(*self._chunks.values()))
+        with_chunks = [self._arrays.blocks_of(field) for field in self._fields]
+        return sorted(set(numbers(self._store, f"{self._path}/labels")).union(*with_chunks))
 
-    def block(self, block: int) -> int:
-        """Find what is wrong with a block; the number of results in it."""
+    def block(self, block: int, life: Life) -> int:
+        """Find what is wrong with a block whose owner has ended, or is silent; the number of results in it."""
         rows = self._shape.rows(block)
         path = f"{self._path} block {block}"
-        there = [field.name for field in self._fields if block in self._chunks[field.name]]
+        # A silent owner may wake up and refer to what it wrote before: what looks left over is not removed then.
+        self._may_remove = life == "ended"
+        there = [field.name for field in self._fields if self._arrays.has_chunk(field, block)]
         if STATUS.name not in there:
             if there:
                 detail = "has results without a status: their writer died before that, or it was lost; they are pending"
-                self._findings.add("unfinished", path, detail, partial(self._arrays.remove_block, block))
+                mend = partial(self._arrays.remove_block, block)
+                self._findings.add("unfinished", path, detail, mend if self._may_remove else None)
             self._find_orphans(block, set())
             return 0
         try:
             gone = [field.name for field in self._fields if field.name not in there]
             if gone:
                 raise DamagedError(f"{', '.join(gone)}: gone")
-            values = {field.name: self._arrays.read(field, rows) for field in self._fields}
+            values = self._read(rows)
         except DamagedError as error:
             detail = f"cannot be read; once that is mended, its images are pending: {error.__cause__ or error}"
             mend = partial(self._arrays.remove_block, block)
@@ -142,19 +172,31 @@ class _GenerationCheck:
         self._find_orphans(block, {LabelPlace.unpacked(place).part for place in values["label_place"][kept].tolist()})
         return int((status != PENDING).sum())
 
+    def _read(self, rows: slice) -> dict[str, np.ndarray]:
+        try:
+            return {field.name: self._arrays.read(field, rows) for field in self._fields}
+        except DamagedError:  # a network file system may have had a bad moment
+            return {field.name: self._arrays.read(field, rows) for field in self._fields}
+
     def _lost_labels(self, block: int, values: dict[str, np.ndarray]) -> np.ndarray:
         """Which images' label maps are gone or, if asked for, cannot be read."""
         folder = self._folders(block=block)
         objects = self._label_objects(block)
+        empty = functools.cache(partial(is_empty_or_gone, self._store))
         lost = np.zeros(values[STATUS.name].shape, dtype=bool)
         for index in np.flatnonzero(_has_labels(values[STATUS.name], values)).tolist():
             place = LabelPlace.unpacked(int(values["label_place"][index]))
-            lost[index] = not {"zarr.json", "c/0"} <= objects[place.part]
-            if self._labels and not lost[index]:
-                try:
-                    folder.read(place, int(values["height"][index]), int(values["width"][index]))
-                except DamagedError:
-                    lost[index] = True
+            height, width = int(values["height"][index]), int(values["width"][index])
+            try:
+                if "zarr.json" not in objects[place.part]:
+                    raise DamagedError("gone")
+                for name in folder.objects_of(place, height * width):
+                    if name not in objects[place.part] or empty(f"{folder.path}/{place.part}/{name}"):
+                        raise DamagedError("gone")
+                if self._labels:
+                    folder.read(place, height, width)
+            except DamagedError:
+                lost[index] = True
         return lost
 
     def _label_objects(self, block: int) -> dict[int, set[str]]:
@@ -171,8 +213,9 @@ class _GenerationCheck:
         for part in sorted(self._label_objects(block)):
             if part not in parts:
                 path = self._label_path(block, part)
-                mend = partial(remove_all, self._store, path)
-                self._findings.add("labels_orphaned", path, "no image refers to it", mend)
+                mend = partial(remove_all, self._store, path) if self._may_remove else None
+                detail = "no image refers to it" + ("" if mend else "; its driver may not have ended, so it is kept")
+                self._findings.add("labels_orphaned", path, detail, mend)
 
 
 def _are_alike(store: Store, wanted: Store, path: str) -> bool:

@@ -14,6 +14,10 @@ from toolkit.catalog.records import RunSettings, read_record
 from toolkit.catalog.results import Results, SegmentShape, read_results
 from toolkit.catalog.views import images_dataset
 
+_NAMES = (
+    *("distance", "difference", "mean_difference", "mean_absolute_difference", "correlation", "images", "agreement"),
+    *("status_a", "status_b"),
+)
 _LABEL_FIELDS = ("height", "width", "label_place")
 
 
@@ -34,6 +38,7 @@ def compare_runs(
     # A class that a run does not know takes no pixels there: so the distance stays that of two distributions.
     absolute = np.abs(np.nan_to_num(b) - np.nan_to_num(a))
     images = images_dataset(store, segments).isel(image=both)
+    images = images.rename({name: f"{name} (covariate)" for name in images if name in _NAMES})
     compared = xr.Dataset(
         {
             "distance": ("image", np.minimum(absolute.sum(axis=1, dtype=np.float64) / 2, 1.0)),

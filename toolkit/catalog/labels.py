@@ -136,10 +136,20 @@ class LabelFolder:
         self._check_not_lost(flat, place, pixels)
         return pixels.reshape(height, width)
 
+    def objects_of(self, place: LabelPlace, n_pixels: int) -> list[str]:
+        """Names, within its array, of the objects that hold a label map.
+
+        Raises
+        ------
+        DamagedError
+            The array cannot be opened.
+        """
+        return [f"c/{number}" for number in _shards(self._open(place.part), place, n_pixels)]
+
     def _check_not_lost(self, flat: "zarr.Array[Any]", place: LabelPlace, pixels: np.ndarray) -> None:
         """Zarr reads zeros where an object is empty or gone; so where there is nothing else, look at the object."""
         (shard,) = flat.shards or flat.chunks
-        for number in range(place.offset // shard, (place.offset + pixels.size - 1) // shard + 1):
+        for number in _shards(flat, place, pixels.size):
             begin, end = number * shard - place.offset, (number + 1) * shard - place.offset
             path = f"{self._path(place.part)}/c/{number}"
             if not pixels[max(begin, 0) : end].any() and is_empty_or_gone(self.store, path):
@@ -161,3 +171,9 @@ class LabelFolder:
 
     def _path(self, part: int | str) -> str:
         return label_path(self.run_id, self.segment, self.generation, self.block, part)
+
+
+def _shards(flat: "zarr.Array[Any]", place: LabelPlace, n_pixels: int) -> range:
+    """Numbers of the objects of an array that a label map lies in."""
+    (shard,) = flat.shards or flat.chunks
+    return range(place.offset // shard, (place.offset + n_pixels - 1) // shard + 1)

@@ -10,7 +10,7 @@ from typing import Any
 from zarr.abc.store import Store
 from zarr.core.buffer import default_buffer_prototype
 from zarr.core.sync import sync
-from zarr.storage import LocalStore
+from zarr.storage import LocalStore, WrapperStore
 
 from toolkit.catalog.durable import DurableLocalStore
 from toolkit.catalog.errors import CatalogError, naming_damage
@@ -42,6 +42,7 @@ def open_store(
         The path is a file, or a kind of URL that cannot be opened.
     """
     if isinstance(location, Store):
+        _check_atomic(location)
         return location
     if not isinstance(location, str | os.PathLike):
         raise TypeError(f"catalog must be a path or a Zarr store, not {type(location).__name__}: {location!r}")
@@ -52,6 +53,18 @@ def open_store(
     if not path or (folder.exists() and not folder.is_dir()):
         raise CatalogError(f"catalog {path!r} is not a directory; choose a path such as 'data_catalog/demo.zarr'")
     return DurableLocalStore(folder) if fsync else LocalStore(folder)
+
+
+def _check_atomic(store: Store) -> None:
+    """Refuse a store in which two can create the same object, each believing that it was alone."""
+    inner = store
+    while isinstance(inner, WrapperStore):
+        inner = inner._store
+    if type(inner).set_if_not_exists is Store.set_if_not_exists:
+        raise CatalogError(
+            f"a catalog cannot lie in a {type(inner).__name__}: it does not create objects atomically, so that drivers "
+            "could not tell who owns what; use a directory or an object store such as s3://bucket/folder"
+        )
 
 
 def _open_url(url: str, retry_seconds: float) -> Store:

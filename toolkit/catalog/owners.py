@@ -21,8 +21,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
+from typing import Literal
 
-import psutil
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import DamagedError, naming_damage
@@ -44,6 +44,15 @@ def _place() -> str:
         return ""  # not Linux: nobody is known to be gone before their time
 
 
+def _began(pid: int) -> int:
+    """When a process was started, in ticks since boot, which nobody's setting of the clock moves; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
 @dataclass(frozen=True)
 class Owner:
     """A driver, as claims and logs name it."""
@@ -56,8 +65,8 @@ class Owner:
     """Makes two drivers of one process, or of a reused pid, different."""
     place: str = field(default_factory=_place)
     """Where the process id holds; empty if that cannot be said."""
-    began: float = field(default_factory=lambda: psutil.Process().create_time())
-    """When the process was started, seconds since 1970-01-01; tells it from a later one of its id."""
+    began: int = field(default_factory=lambda: _began(os.getpid()))
+    """When the process was started, in ticks since the machine's boot; tells it from a later one of its id."""
 
     @property
     def name(self) -> str:
@@ -69,14 +78,10 @@ class Owner:
         """Whether the process is known to be gone; False also where nothing can be said from here."""
         if not self.place or self.place != _place():
             return False
-        try:
-            process = psutil.Process(self.pid)
-            return process.create_time() != self.began or process.status() == psutil.STATUS_ZOMBIE
-        except psutil.NoSuchProcess:
-            return True
+        return _began(self.pid) != self.began
 
 
-NOBODY = Owner("unknown", 0, "0" * 12, "", 0.0)
+NOBODY = Owner("unknown", 0, "0" * 12, "", 0)
 """Who owns what a damaged claim is about: nobody has its heartbeat, so that it lapses."""
 
 
@@ -142,6 +147,11 @@ class Heartbeat:
         )
 
 
+Life = Literal["alive", "unknown", "silent", "ended"]
+"""Of an owner: it was seen to beat; was not watched for long enough yet; did not beat for its time to live; said that
+it has ended, or its process is gone."""
+
+
 class Watch:
     """Finds out which owners live.
 
@@ -158,16 +168,21 @@ class Watch:
         self._clock = clock
         self._seen: dict[str, tuple[Beat | None, float]] = {}
         self._looked: dict[str, float] = {}
+        self._beating: set[str] = set()
 
     def is_alive(self, owner: Owner) -> bool:
         """Whether an owner may still be at work: False once it ended, is gone, or was silent for its time to live."""
+        return self.life(owner) in ("alive", "unknown")
+
+    def life(self, owner: Owner) -> Life:
+        """What is known of an owner."""
         beat, since = self._latest(owner)
-        if beat is not None and beat.ended:
-            return False
-        if owner.is_gone:
-            return False
+        if (beat is not None and beat.ended) or owner.is_gone:
+            return "ended"
         silent = self._clock() - since
-        return silent < (TIME_TO_LIVE if beat is None else beat.time_to_live)
+        if silent >= (TIME_TO_LIVE if beat is None else beat.time_to_live):
+            return "silent"
+        return "alive" if owner.name in self._beating else "unknown"
 
     def _latest(self, owner: Owner) -> tuple[Beat | None, float]:
         """The newest beat, and since when it is known; read again a few times in a life only, not for every block."""
@@ -180,6 +195,8 @@ class Watch:
         self._looked[owner.name] = now
         beat = read_beat(self._store, owner.name)
         if known is None or known[0] != beat:
+            if known is not None:
+                self._beating.add(owner.name)
             self._seen[owner.name] = known = (beat, now)
         return known
 

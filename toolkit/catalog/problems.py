@@ -1,7 +1,13 @@
 """What a check of a catalog's store says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+
+LEFT_OVER = (
+    *("partial_file", "stale_heartbeat", "uncommitted_segment", "generation_incomplete", "unfinished"),
+    "labels_orphaned",
+)
+"""Kinds of problems that are no damage, but what processes left behind when they died."""
 
 
 @dataclass(frozen=True)
@@ -9,10 +15,8 @@ class Problem:
     """One thing that is wrong."""
 
     kind: str
-    """Left behind by a process that died: ``"partial_file"``, ``"stale_heartbeat"``, ``"uncommitted_segment"``,
-    ``"generation_incomplete"``, ``"unfinished"``, ``"labels_orphaned"``. Damage: ``"unreadable"``, ``"inconsistent"``,
-    ``"labels_missing"``, ``"metadata"``, ``"note"``, ``"claim_lost"``, ``"commit_lost"``, ``"run_record"``,
-    ``"image_table"``."""
+    """One of `LEFT_OVER`, or damage: ``"unreadable"``, ``"inconsistent"``, ``"labels_missing"``, ``"metadata"``,
+    ``"note"``, ``"claim_lost"``, ``"commit_lost"``, ``"run_record"``, ``"image_table"``."""
     path: str
     """Where in the store."""
     detail: str
@@ -22,30 +26,48 @@ class Problem:
     mended: bool = False
     """Whether it was mended."""
 
+    @property
+    def is_left_over(self) -> bool:
+        """Whether it is no damage, but what a process left behind when it died."""
+        return self.kind in LEFT_OVER
 
-@dataclass(frozen=True)
-class Verification:
-    """What `Catalog.verify` found."""
+    def __str__(self) -> str:
+        state = "mended" if self.mended else "left over" if self.is_left_over else "damaged"
+        return f"{state}: {self.kind} at {self.path}: {self.detail}"
 
-    problems: tuple[Problem, ...]
-    """Everything that is wrong or left over."""
-    images_checked: int
-    """How many results, of all runs, were looked at."""
+
+class Verification(list[Problem]):
+    """What `Catalog.verify` found: a list of problems, empty if there are none.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        Everything that is wrong or left over.
+    images_checked : int
+        How many results, of all runs, were looked at.
+    blocks_skipped : int
+        How many blocks were left out because drivers are at work on them.
+    """
+
+    def __init__(self, problems: Iterable[Problem], images_checked: int, blocks_skipped: int = 0) -> None:
+        super().__init__(problems)
+        self.images_checked = images_checked
+        self.blocks_skipped = blocks_skipped
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong any more."""
-        return all(problem.mended for problem in self.problems)
+        """Whether nothing is wrong or left over any more."""
+        return all(problem.mended for problem in self)
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is damaged any more; what processes left behind when they died does no harm."""
+        return all(problem.mended or problem.is_left_over for problem in self)
 
     def __str__(self) -> str:
-        checked = f"{self.images_checked:,} results checked"
-        if not self.problems:
-            return f"clean: {checked}"
-        lines = [
-            f"{'mended' if problem.mended else 'found'}: {problem.kind} at {problem.path}: {problem.detail}"
-            for problem in self.problems
-        ]
-        return "\n".join([*lines, checked])
+        state = "clean" if self.clean else "whole" if self.whole else "damaged"
+        skipped = f", {self.blocks_skipped:,} blocks left out as drivers work on them" * bool(self.blocks_skipped)
+        return "\n".join([*map(str, self), f"{state}: {self.images_checked:,} results checked{skipped}"])
 
 
 class Findings:

@@ -177,15 +177,13 @@ def _write_parquet(publication: Publication, path: Path) -> None:
         pa.Table.from_pandas(table, preserve_index=False) for table in publication.tables(_rows_at_once(publication))
     )
     first = next(tables)  # a catalog has images
-    with parquet.ParquetWriter(path, first.schema, compression="zstd") as writer:
-        writer.write_table(first)
+    attributes = json.dumps({**publication.attributes(), **publication.counts_of_all()})
+    # Where pandas looks for a table's `attrs`.
+    schema = first.schema.with_metadata({**(first.schema.metadata or {}), "PANDAS_ATTRS": attributes})
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        writer.write_table(first.cast(schema))
         for table in tables:
-            writer.write_table(table)
-        writer.add_key_value_metadata({name: _text(value) for name, value in publication.attributes().items()})
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+            writer.write_table(table.cast(schema))
 
 
 def _write_csv(publication: Publication, path: Path) -> None:

@@ -8,7 +8,7 @@ Readers load the status of every generation before any result; writers write it 
 import contextlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -118,7 +118,11 @@ class GenerationArrays:
 
     def is_written(self, block: int) -> bool:
         """Whether a block has a status in this generation."""
-        return exists(self._store, f"{self._path}/{STATUS.name}/c/{block}")
+        return self.has_chunk(STATUS, block)
+
+    def has_chunk(self, field: ResultField, block: int) -> bool:
+        """Whether a block has a chunk of a field."""
+        return exists(self._store, f"{self._path}/{field.name}/c/{block}{'/0' if field.per_class else ''}")
 
     def remove_block(self, block: int) -> None:
         """Forget what was written of a block, status first: its images are pending then."""
@@ -152,9 +156,10 @@ class GenerationArrays:
     def _open(self, field: ResultField) -> "zarr.Array[Any] | None":
         if field.name not in self._opened:
             path = f"{self._path}/{field.name}"
+            mode: Literal["r", "r+"] = "r" if self._store.read_only else "r+"
             with naming_damage(path):
                 try:
-                    array = zarr.open_array(self._store, path=path, mode="r+", zarr_format=3)
+                    array = zarr.open_array(self._store, path=path, mode=mode, zarr_format=3)
                     self._opened[field.name] = array.with_config(WRITE_ALL)
                 except ArrayNotFoundError:
                     self._opened[field.name] = None

@@ -28,7 +28,7 @@ from toolkit.catalog.layout import (
     reservation_path,
     segment_path,
 )
-from toolkit.catalog.objects import get_json, numbers, put_if_absent
+from toolkit.catalog.objects import get_json, names, numbers, put_if_absent
 from toolkit.catalog.owners import Owner
 from toolkit.catalog.results import SegmentShape
 
@@ -90,7 +90,17 @@ def write_segment(
 
 def commit_segment(store: Store, number: int, shape: SegmentShape) -> bool:
     """Make a segment the ``number``-th of the catalog; False if another one is that already."""
-    return put_if_absent(store, commit_path(number), json.dumps(asdict(shape)).encode())
+    return put_if_absent(store, commit_path(number), commit_of(store, shape))
+
+
+def commit_of(store: Store, shape: SegmentShape) -> bytes:
+    """What the commit of a segment says: its size, and which columns its table has."""
+    return json.dumps({**asdict(shape), "columns": columns_of(store, shape.segment)}).encode()
+
+
+def columns_of(store: Store, segment: int) -> list[str]:
+    """Names of the arrays of a segment's table, in order."""
+    return [name for name in names(store, segment_path(segment)) if name != "zarr.json" and ".partial" not in name]
 
 
 def list_segments(store: Store) -> list[SegmentShape]:
@@ -105,10 +115,17 @@ def read_commit(store: Store, number: int) -> SegmentShape:
     """The segment that a commit names."""
     path = commit_path(number)
     with naming_damage(path):
-        shape = SegmentShape(**(get_json(store, path) or {}))
+        commit = get_json(store, path) or {}
+        shape = SegmentShape(commit["segment"], commit["n_images"], commit["block_size"])
         if not all(type(value) is int for value in asdict(shape).values()) or shape.block_size < 1:
             raise ValueError(f"no such segment: {shape}")
         return shape
+
+
+def read_columns(store: Store, number: int) -> list[str]:
+    """Names of the columns that the table of a commit's segment had when it was committed."""
+    with naming_damage(commit_path(number)):
+        return list((get_json(store, commit_path(number)) or {})["columns"])
 
 
 def read_uris(store: Store, shape: SegmentShape, rows: slice | None = None) -> np.ndarray:
@@ -119,11 +136,11 @@ def read_uris(store: Store, shape: SegmentShape, rows: slice | None = None) -> n
         return np.asarray(array[rows or slice(None)], dtype=object)
 
 
-def read_covariates(store: Store, shape: SegmentShape, names: Collection[str] | None = None) -> pd.DataFrame:
-    """Covariates of a segment's images, or those named, one row each, in the order of their columns' names."""
+def read_covariates(store: Store, shape: SegmentShape, wanted: Collection[str] | None = None) -> pd.DataFrame:
+    """Covariates of a segment's images, or those wanted, one row each, in the order of their columns' names."""
     columns = {}
     for name, array in _covariates(store, shape.segment).items():
-        if names is None or name in names:
+        if wanted is None or name in wanted:
             with naming_damage(array.path):
                 columns[name] = _decode(np.asarray(array[:]), array.attrs.asdict())
     return pd.DataFrame(columns, index=pd.RangeIndex(shape.n_images))

@@ -1,6 +1,6 @@
 """What people look at: segments and results as xarray datasets and pandas tables."""
 
-from collections.abc import Collection, Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -48,7 +48,7 @@ def lazy_images_dataset(store: Store, segments: Sequence[SegmentShape], chunks: 
     for name in dict.fromkeys(name for of_segment in types for name in of_segment):
         dtype = common_type([of_segment.get(name) for of_segment in types])
         if dtype is None:  # their type depends on their values
-            tables = [read_covariates(store, shape, names=[name]) for shape in segments]
+            tables = [read_covariates(store, shape, [name]) for shape in segments]
             columns[name] = as_dask(to_array(join_segments(tables)[name]), chunks)
         else:
             columns[name] = over_images(partial(read_covariate, store, name, dtype), segments, dtype, chunks)
@@ -75,10 +75,16 @@ def results_datasets(
     images = lazy_images_dataset(store, segments, chunks) if lazy else images_dataset(store, segments)
     datasets = []
     for run_id, record in zip(run_ids, records, strict=True):
+        statuses = {
+            shape.segment: read_status(store, run_id, shape, slice(0, shape.n_images)) for shape in segments if lazy
+        }
         shown = {field.name: field for field in fields_of(record.settings.options) if field.name in _SHOWN}
         class_names = record.settings.class_names
         columns = (
-            {name: _lazy(store, run_id, segments, chunks, len(class_names), field) for name, field in shown.items()}
+            {
+                name: _lazy(store, run_id, segments, statuses, chunks, len(class_names), field)
+                for name, field in shown.items()
+            }
             if lazy
             else _eager(store, run_id, segments, len(class_names), list(shown))
         )
@@ -112,13 +118,17 @@ def _lazy(
     store: Store,
     run_id: str,
     segments: Sequence[SegmentShape],
+    statuses: Mapping[int, np.ndarray],
     chunks: tuple[int, ...],
     n_classes: int,
     field: ResultField,
 ) -> da.Array:
-    """Results of all segments, merged and brought into the form in which they are shown when they are computed."""
+    """Results of all segments, merged and brought into the form in which they are shown when they are computed.
+
+    Status is what it was when the table was opened, so that whatever is computed later goes with it.
+    """
     return over_images(
-        partial(_rows_as_shown, store, run_id, n_classes, field.name),
+        partial(_rows_as_shown, store, run_id, statuses, n_classes, field.name),
         segments,
         _SHOWN_TYPES.get(field.name, field.dtype),
         chunks,
@@ -127,10 +137,18 @@ def _lazy(
 
 
 def _rows_as_shown(
-    store: Store, run_id: str, n_classes: int, name: str, shape: SegmentShape, rows: slice
+    store: Store,
+    run_id: str,
+    statuses: Mapping[int, np.ndarray],
+    n_classes: int,
+    name: str,
+    shape: SegmentShape,
+    rows: slice,
 ) -> np.ndarray:
-    values = read_results(store, run_id, shape, n_classes, rows, [name]).values
-    return _as_shown(name, values[name], values[STATUS.name])
+    status = statuses[shape.segment][rows]
+    if name == STATUS.name:
+        return _as_shown(name, status, status)
+    return _as_shown(name, read_results(store, run_id, shape, n_classes, rows, [name]).values[name], status)
 
 
 def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:

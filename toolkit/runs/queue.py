@@ -75,6 +75,7 @@ class BlockQueue:
         self._grown = False
         self._candidates: deque[tuple[SegmentShape, int]] = deque()
         self._held: dict[tuple[SegmentShape, int], str] = {}
+        self._failed_in: dict[int, np.ndarray] = {}
         self._looked = clock()
 
     @property
@@ -101,7 +102,11 @@ class BlockQueue:
             self._held.clear()
             segments = self._catalog.segments()
             for shape in segments[self._n_segments :]:
-                status = self._catalog.read_status(self._run_id, shape)
+                if self._wanted == FAILED:
+                    results = self._catalog.read_results(self._run_id, shape, fields=())
+                    status, self._failed_in[shape.segment] = results.status, results.generation
+                else:
+                    status = self._catalog.read_status(self._run_id, shape)
                 begins = np.arange(0, shape.n_images, shape.block_size)
                 blocks = np.flatnonzero(np.logical_or.reduceat(status == self._wanted, begins))
                 self._candidates.extend((shape, block) for block in blocks.tolist())
@@ -134,7 +139,10 @@ class BlockQueue:
         alive = claim is not None and claim.owner != self._owner and self._watch.is_alive(claim.owner)
         rows = shape.rows(block)
         results = self._catalog.read_results(self._run_id, shape, rows, fields=["attempts"])
-        found = np.flatnonzero(results.status == self._wanted) + rows.start
+        wanted = results.status == self._wanted
+        if self._wanted == FAILED:  # not what another driver has tried since
+            wanted &= results.generation <= self._failed_in[shape.segment][rows]
+        found = np.flatnonzero(wanted) + rows.start
         if not found.size:
             return None
         if not alive:

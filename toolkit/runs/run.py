@@ -4,6 +4,7 @@ import functools
 import socket
 import threading
 import warnings
+import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -102,11 +103,7 @@ class Run:
         threading.Thread(target=self._drive, args=(driver,), name=f"run-{self.id}").start()
         # A script may end without wait(). Thread pools close before the threads that use them have ended, unless
         # somebody waits first; what is registered last is called first.
-        threading._register_atexit(self._wait_at_exit)  # type: ignore[attr-defined]
-
-    def _wait_at_exit(self) -> None:
-        if not self._ended.is_set():
-            self.wait()
+        threading._register_atexit(_wait_at_exit, weakref.ref(self))  # type: ignore[attr-defined]
 
     def emit(self, event: Event) -> None:
         """Tell everyone; an observer that raises is told nothing more, and the run goes on."""
@@ -118,6 +115,11 @@ class Run:
                 self._observers.remove(observer)
                 warnings.warn(f"observer {observer!r} raised {error!r} and is not called any more", stacklevel=1)
         self._refresh()
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing goes on any more."""
+        return self._ended.is_set()
 
     @property
     def cancelled(self) -> threading.Event:
@@ -157,6 +159,12 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<{self.progress}>"
+
+
+def _wait_at_exit(reference: "weakref.ref[Run]") -> None:
+    run = reference()
+    if run is not None and not run.ended:
+        run.wait()
 
 
 def segment(
