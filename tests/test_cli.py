@@ -1,5 +1,6 @@
 """The command ``segscape``, and how it reads a notebook's parameters."""
 
+import dataclasses
 import importlib.metadata
 from collections.abc import Iterable
 from pathlib import Path
@@ -147,11 +148,19 @@ class TestStatus:
         assert "3 images, 1 run\n" in result.output
         header, row = (line.split() for line in lines_with(result.output, ("last_write", run.id)))
         assert dict(zip(header, row[1:], strict=False)) == {
-            "model": model.name, "precision": "float32",
-            "images": "3", "done": "2", "failed": "1", "pending": "0", "last_write": row[7]
+            "model": model.name, "images": "3", "done": "2", "failed": "1", "pending": "0", "last_write": row[6]
         }  # fmt: skip
         (failure,) = lines_with(result.output, ("gone.jpg",))
         assert "[missing]" in failure
+
+    def test_it_shows_what_tells_runs_apart(
+        self, catalog: tk.Catalog, model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+    ) -> None:
+        for stride in (48, 64):
+            tk.segment(catalog, model, dataclasses.replace(small_protocol, stride=stride)).wait()
+        header, _, *rows = segscape("status", tmp_path / "demo.zarr").output.splitlines()[1:5]
+        assert header.split()[-1] == "stride"
+        assert [row.split()[-1] for row in rows] == ["48", "64"]
 
     def test_it_shows_compositions_if_asked(
         self,
@@ -229,6 +238,12 @@ class TestPublish:
         assert header.startswith("uri,status,error,confidence,background,aeroplane,")
         assert [photo.name in row for photo, row in zip(small_photos[:2], rows, strict=True)] == [True, True]
 
+    def test_a_place_that_cannot_be_written_is_an_error_in_words(self, catalog: Path, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        result = segscape("publish", catalog, tmp_path / "file" / "run.csv")
+        assert result.exit_code == 1
+        assert result.output.startswith("Error: ")
+
     def test_it_replaces_only_if_told(self, catalog: Path, tmp_path: Path) -> None:
         run_id = tk.Catalog.open(catalog).runs().index[0]
         assert segscape("publish", catalog, tmp_path / "run.zarr", "--run-id", run_id).exit_code == 0
@@ -248,11 +263,26 @@ class TestPublish:
 class TestEstimate:
     def test_it_says_what_is_to_come_and_writes_nothing(self, small_photos: list[Path], tmp_path: Path) -> None:
         catalog = tk.Catalog.create(tmp_path / "demo.zarr", images=small_photos[:2])
-        result = segscape("estimate", tmp_path / "demo.zarr", "--preset", "segformer")
+        given = ("--preset", "segformer", "--scales", "0.5,1", "--no-flip")
+        result = segscape("estimate", tmp_path / "demo.zarr", *given)
         assert result.exit_code == 0, result.output
-        assert "2 of 2 images are pending for " in result.output
+        assert "2 of 2 images are pending for deeplabv3-mobilenetv2-voc at scales 0.5, 1\n" in result.output
         assert "measured with 2 images of 2" in result.output
         assert catalog.runs().empty
+
+    def test_before_there_is_a_catalog(self, small_photos: list[Path], tmp_path: Path) -> None:
+        result = segscape("estimate", small_photos[0].parent, "--scales", "1", "--sample", "1")
+        assert result.exit_code == 0, result.output
+        assert f"{len(small_photos)} of {len(small_photos)} images are pending" in result.output
+        assert "at scale 1, mirrored too" in result.output  # as the notebook does it
+
+    def test_without_models_it_says_so(
+        self, small_photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SEGSCAPE_DATA_CATALOG", str(tmp_path / "mistyped"))
+        result = segscape("estimate", small_photos[0])
+        assert result.exit_code == 1
+        assert "holds no models" in result.output
 
     @pytest.mark.parametrize("given", [("--preset", "semsge"), ("--model", "deeplabv4")])
     def test_what_is_not_there_is_refused(

@@ -69,7 +69,9 @@ def status(catalog: str, images: bool) -> None:
     click.echo(f"{catalog}: {len(cat):,} images, {len(runs)} run{'' if len(runs) == 1 else 's'}")
     if runs.empty:
         return
-    click.echo(runs[["model", "precision", "images", "done", "failed", "pending", "last_write"]].to_string())
+    usual = ["model", "images", "done", "failed", "pending", "last_write"]
+    differing = [name for name in cat.settings_that_differ() if name not in usual]
+    click.echo(runs[[*usual, *differing]].to_string())
     errors = cat.errors()
     if not errors.empty:
         click.echo("\nfailed:\n" + "\n".join(f"  {message}" for message in errors["message"]))
@@ -93,7 +95,7 @@ def verify(catalog: str, repair: bool, labels: bool) -> None:
 
     try:
         found = Catalog.open(catalog).verify(repair=repair, labels=labels)
-    except CatalogError as error:
+    except (CatalogError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(found)
     if not found.clean and not repair:
@@ -114,30 +116,56 @@ def publish(catalog: str, target: str, run_id: str | None, overwrite: bool, part
 
     try:
         Catalog.open(catalog).publish(run_id, target, overwrite=overwrite, partial=partial)
-    except (CatalogError, ValueError) as error:
+    except (CatalogError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"published: {target}")
 
 
-@main.command(short_help="What segmenting a catalog will take.")
-@click.argument("catalog", type=click.Path())
+@main.command(short_help="What segmenting images will take.")
+@click.argument("images", type=click.Path())
 @click.option("--model", "name", help="The model [the first of the data catalog].")
 @click.option("--preset", default="default", show_default=True, help="A published procedure.")
-def estimate(catalog: str, name: str | None, preset: str) -> None:
-    """Segment a few images of CATALOG, and print how long all will take and how much disk. Nothing is written."""
+@click.option("--scales", default="0.5,0.75,1,1.25", show_default=True, help="Each image is segmented at these.")
+@click.option("--flip/--no-flip", default=True, show_default=True, help="Whether everything is also seen mirrored.")
+@click.option("--crop-size", type=int, help="Side of the tiles, pixels [the preset's].")
+@click.option("--stride", type=int, help="Pixels between neighbouring tiles [the preset's].")
+@click.option("--sample", default=5, show_default=True, help="How many images are segmented to find out.")
+def estimate(
+    images: str,
+    name: str | None,
+    preset: str,
+    scales: str,
+    flip: bool,
+    crop_size: int | None,
+    stride: int | None,
+    sample: int,
+) -> None:
+    """Segment a few of IMAGES, and print how long all will take and how much disk. Nothing is written.
+
+    IMAGES is a catalog, or a directory, glob or table of images that will make one. The defaults are those of
+    notebooks/segment.ipynb.
+    """
     import torch
+    from zarr.storage import MemoryStore
 
     from toolkit.catalog import Catalog, CatalogError
     from toolkit.models import list_models, load_model
+    from toolkit.paths import data_catalog, expand
     from toolkit.runs import estimate
     from toolkit.segmentation import Protocol
 
+    sides = {key: side for key, side in {"crop_size": crop_size, "stride": stride}.items() if side is not None}
     try:
-        cat = Catalog.open(catalog)
+        if name is None and not list_models():
+            raise ValueError(f"{data_catalog()} holds no models; is SEGSCAPE_DATA_CATALOG right? Or give --model")
+        factors = tuple(float(scale) for scale in scales.split(","))
+        protocol = Protocol.preset(preset, scales=factors, flip=flip, **sides)
+        is_catalog = "://" in images or (Path(expand(images)) / "zarr.json").exists()
+        cat = Catalog.open(images) if is_catalog else Catalog.create(MemoryStore(), images)
         model = load_model(name or list_models()[0])
         model.network.to("cuda" if torch.cuda.is_available() else "cpu")
-        click.echo(estimate(cat, model, Protocol.preset(preset)))
-    except (CatalogError, ImportError, ValueError) as error:
+        click.echo(estimate(cat, model, protocol, sample=sample))
+    except (CatalogError, ImportError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
 
 

@@ -170,7 +170,7 @@ class TestWhenItIsRead:
         table.composition.isel(image=slice(5, 7)).compute()
         assert read in ([slice(5, 7)], [slice(4, 8)])  # whether dask reads less than a chunk is its own affair
         del read[:]
-        assert table.error.isel(image=12).values == "missing"
+        assert table.error.isel(image=12).values == "too_large"
         assert read in ([slice(2, 3)], [slice(0, 7)])
 
     def test_what_is_done_meanwhile_is_not_done_without_its_result(

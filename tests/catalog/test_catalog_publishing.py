@@ -207,12 +207,15 @@ class TestTables:
         attributes = {name.decode(): value.decode() for name, value in stored.items()}
         parsed = {name: json.loads(attributes[name]) for name in ("class_names", *NUMBERS)}
         check_attributes({**attributes, **parsed}, catalog, settings)
+        check_attributes(table.attrs, catalog, settings)
 
-    def test_csv(self, catalog: Catalog, run_id: str, tmp_path: Path) -> None:
+    def test_csv(self, catalog: Catalog, run_id: str, settings: RunSettings, tmp_path: Path) -> None:
         catalog.publish(run_id, tmp_path / "run.csv")
         table = pd.read_csv(tmp_path / "run.csv", keep_default_na=False, na_values={"lat": "", "date": "", **ABSENT})
         self.check(table, catalog, run_id)
         np.testing.assert_array_equal(pd.to_datetime(table["date"]), catalog.to_xarray(run_id).date)
+        beside = json.loads((tmp_path / "run.csv.json").read_text(encoding="utf-8"))
+        check_attributes(beside, catalog, settings)
 
     def check(self, table: pd.DataFrame, catalog: Catalog, run_id: str) -> None:
         expected = catalog.to_xarray(run_id)
@@ -265,7 +268,7 @@ class TestIcechunk:
 
 def left_in(folder: Path) -> set[str]:
     """Names of what lies in a folder."""
-    return {path.name for path in folder.iterdir()}
+    return {path.name for path in folder.iterdir() if path.name != "run.csv.json"}
 
 
 @pytest.mark.usefixtures("compositions")

@@ -97,7 +97,7 @@ class TestAgainstARun:
         tk.segment(catalog, model, small_protocol).wait()
         found = tk.estimate(catalog, model, small_protocol)
         assert (found.pending, found.sampled, found.hours, found.bytes_labels) == (0, 0, 0.0, 0)
-        assert str(found) == f"nothing is pending: {model.name} has been through all 2 images"
+        assert str(found) == f"nothing is pending: {model.name} at scale 1 has been through all 2 images"
         assert tk.estimate(catalog, model, replace(small_protocol, flip=True), sample=1).pending == 2
 
     def test_only_pending_images_are_drawn(
@@ -181,6 +181,7 @@ class TestFailures:
 def test_it_speaks_plainly() -> None:
     found = Estimate(
         model="a model",
+        protocol="at scale 1",
         device="NVIDIA H100",
         images=200_000,
         pending=150_000,
@@ -195,7 +196,7 @@ def test_it_speaks_plainly() -> None:
         bytes_labels=4_000_000_000,
     )
     assert str(found).splitlines() == [
-        "150,000 of 200,000 images are pending for a model",
+        "150,000 of 200,000 images are pending for a model at scale 1",
         "they have about 300,000.0 megapixels, 1,200,000 tiles for the network",
         "on NVIDIA H100 an image takes 0.25 s, all take 10.4 h (9.0 h to 12.0 h)",
         "results take at most 99 MB, label maps about 4 GB",

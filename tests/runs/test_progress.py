@@ -96,7 +96,7 @@ def test_a_line_at_the_end() -> None:
     finished = replace(PROGRESS, state="finished", done=12_300, processed=12_300, seconds=7260.4)
     assert str(finished) == (
         "run cafe finished: 12,300 of 12,345 images done, 45 failed; 12,300 processed in 2 h 01 min (1.69/s); "
-        "errors() says why, retry='failed' tries them again"
+        "errors() or `segscape status` says why, retry='failed' tries them again"
     )
 
 

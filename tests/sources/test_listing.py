@@ -1,6 +1,7 @@
 """What a person may say to name images, and the list of URIs that comes of it."""
 
 import os
+import re
 import socket
 import warnings
 from pathlib import Path
@@ -355,3 +356,25 @@ def test_listing_warns_of_nothing_in_order(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         list_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind"),
+    [
+        (["2020-01-31", "2021-12-01"], "datetime64[ns]"),
+        (["2020-01-31", ""], "datetime64[ns]"),
+        (["2020-01-31T08:30", "2020-01-31 08:30:15.5"], "datetime64[ns]"),
+        (["2020-01-31T08:30Z", "2020-01-31T08:30+02:00"], "datetime64[ns, UTC]"),
+        (["2020-02-30", "2020-01-01"], "str"),  # there is no such day
+        (["31.1.2020", "1.2.2020"], "str"),  # or is it the second of January?
+        (["2020", "2021"], "int64"),
+        (["2020-01-31", "unknown"], "str"),
+    ],
+)
+def test_iso_dates_of_a_table_are_times(tmp_path: Path, texts: list[str], kind: str) -> None:
+    rows = [f"{number}.jpg,{text}" for number, text in enumerate(texts)]
+    (tmp_path / "table.csv").write_text("\n".join(["uri,date", *rows, ""]), encoding="utf-8")
+    covariates = list_images(tmp_path / "table.csv").covariates
+    assert covariates is not None
+    dtype = str(covariates["date"].dtype).replace("object", "str")
+    assert re.sub(r"\[u?s", "[ns", dtype) == kind

@@ -156,3 +156,9 @@ def test_a_summary_has_the_range_of_each_class(make_results: MakeResults) -> Non
 
 def test_a_summary_of_nothing_is_empty(make_results: MakeResults) -> None:
     assert summarize_composition(composition_table(make_results({"/a.jpg": None}))).empty
+
+
+def test_images_without_the_covariate_are_a_group_of_that_name(make_results: MakeResults) -> None:
+    groups = group_composition(make_results(STREET, scene=["town", "", "town", ""]), "scene")
+    assert set(groups.index) == {"town", "(missing)"}
+    assert groups.images.sum() == 3

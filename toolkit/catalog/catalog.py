@@ -197,6 +197,15 @@ class Catalog:
         rows = {run_id: run_summary(self.store, run_id, segments) for run_id in list_runs(self.store)}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
 
+    def settings_that_differ(self) -> list[str]:
+        """Columns of `runs` that tell its runs apart: models, protocols, precision."""
+        runs = self.runs()
+        settings = [read_record(self.store, run_id).settings for run_id in runs.index]
+        names = dict.fromkeys(
+            name for one in settings for name in ("model", *one.protocol, "precision", *one.options, "model_digest")
+        )
+        return [name for name in names if name in runs and runs[name].map(str).nunique() > 1]
+
     def sessions(self, run_id: str | None = None) -> pd.DataFrame:
         """Who worked on a run, the newest by default: one row per driver, oldest first.
 
@@ -379,7 +388,8 @@ class Catalog:
             Where. ``.zarr``: a consolidated Zarr store, which ``xarray.open_zarr(target)`` opens, with compositions,
             confidence, status, error and size of every image, units, and attributes that tell run, model and protocol;
             also at a URL such as ``s3://bucket/run.zarr``. ``.parquet`` and ``.csv``: one row per image with uri,
-            covariates, status, error, confidence, and a column per class.
+            covariates, status, error, confidence, and a column per class; the same attributes are the table's ``attrs``
+            in pandas, or lie beside the CSV in ``….csv.json``.
         format : {"zarr", "parquet", "csv", "icechunk"}, optional
             By the ending of ``target`` if left out. ``"icechunk"`` (extra ``icechunk``): a local Icechunk repository
             whose one snapshot has the run's id as its tag.

@@ -114,8 +114,9 @@ def warn_of_changes(known: pd.DataFrame, given: pd.DataFrame) -> None:
         differs = (new != old) & ~(new.isna() & old.isna()) & ~((new == "") & old.isna())
         if differs.any():
             warnings.warn(
-                f"covariates: {name!r} of {int(differs.sum())} images that the catalog holds already differs from what "
-                "it knows, and is not changed; begin another catalog, or join the table to the results by uri",
+                f"covariates: {name!r} of {int(differs.sum())} images that the catalog holds already is not what it "
+                f"knows of them{'' if name in known else ' (nothing)'}, and is left out: what is known of an image is "
+                "what it was entered with. Begin another catalog from the table, or join it to the results by uri",
                 stacklevel=2,
             )
 

@@ -10,7 +10,7 @@ import pandas as pd
 from zarr.abc.store import Store
 
 from toolkit.catalog.covariates import join_segments, to_array
-from toolkit.catalog.errors import ERROR_CODES, ERROR_MEANINGS
+from toolkit.catalog.errors import ERROR_CODES
 from toolkit.catalog.layout import DONE, STATUS_NAMES
 from toolkit.catalog.provenance import now
 from toolkit.catalog.records import read_record
@@ -26,20 +26,6 @@ Block = dict[str, np.ndarray]
 
 PER_CLASS = ("composition", "soft_composition")
 """Names of what is (image, class_name) instead of (image)."""
-
-DESCRIPTIONS: dict[str, dict[str, Any]] = {
-    "image": {"long_name": "row of the image in its catalog"},
-    "uri": {"long_name": "where the image was read from"},
-    "class_name": {"long_name": "name of the class"},
-    "composition": {"long_name": "fraction of the image's pixels in each class", "units": "1"},
-    "soft_composition": {"long_name": "mean over the pixels of each class's probability", "units": "1"},
-    "confidence": {"long_name": "mean over the pixels of the greatest class probability", "units": "1"},
-    "status": {"long_name": "what became of the image: pending, done or failed"},
-    "error": {"long_name": "why the image failed", "meanings": json.dumps(ERROR_MEANINGS)},
-    "height": {"long_name": "height of the image", "units": "pixel"},
-    "width": {"long_name": "width of the image", "units": "pixel"},
-}
-"""Attributes of each variable."""
 
 
 @dataclass

@@ -20,10 +20,11 @@ from zarr.codecs import ZstdCodec
 from zarr.errors import ZarrUserWarning
 from zarr.storage import LocalStore
 
+from toolkit.catalog.descriptions import DESCRIPTIONS
 from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.layout import PENDING
 from toolkit.catalog.objects import is_empty, keys, names, open_store, put, remove, store_name
-from toolkit.catalog.publication import DESCRIPTIONS, MARK, PER_CLASS, Publication
+from toolkit.catalog.publication import MARK, PER_CLASS, Publication
 from toolkit.catalog.results import SegmentShape, read_results
 from toolkit.paths import expand
 
@@ -66,6 +67,8 @@ def publish_run(
         write(Publication(store, run_id, segments), written)
         place.check(overwrite)  # somebody may have been quicker
         place.take(written)
+        if chosen == "csv" and isinstance(place, _LocalPlace):
+            place.take_beside(".json", _description(Publication(store, run_id, segments)))
 
 
 def _checked_format(target: str | os.PathLike[str] | Store, format: str | None) -> PublicationFormat:
@@ -80,7 +83,7 @@ def _checked_format(target: str | os.PathLike[str] | Store, format: str | None) 
         raise ValueError(f"format={format!r} is not one of {', '.join(map(repr, formats))}")
     raise ValueError(
         f"target {os.fspath(target)!r} does not say its format; "  # type: ignore[arg-type]
-        "let it end in .zarr, .parquet, .csv or .icechunk, or pass format="
+        "let it end in .zarr, .parquet, .csv or .icechunk (or, in Python, pass format=)"
     )
 
 
@@ -91,8 +94,8 @@ def _check_finished(store: Store, run_id: str, segments: Sequence[SegmentShape])
     )
     if pending:
         raise CatalogError(
-            f"run {run_id} has {pending:,} pending images; finish it with toolkit.segment, or pass partial=True to "
-            "publish what is done"
+            f"run {run_id} has {pending:,} pending images; finish it, or pass partial=True (--partial) to publish what "
+            "is done"
         )
 
 
@@ -177,19 +180,30 @@ def _write_parquet(publication: Publication, path: Path) -> None:
         pa.Table.from_pandas(table, preserve_index=False) for table in publication.tables(_rows_at_once(publication))
     )
     first = next(tables)  # a catalog has images
-    attributes = json.dumps({**publication.attributes(), **publication.counts_of_all()})
     # Where pandas looks for a table's `attrs`.
-    schema = first.schema.with_metadata({**(first.schema.metadata or {}), "PANDAS_ATTRS": attributes})
+    metadata = {**(first.schema.metadata or {}), "PANDAS_ATTRS": _description(publication)}
+    schema = first.schema.with_metadata(metadata)
     with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
         writer.write_table(first.cast(schema))
         for table in tables:
             writer.write_table(table.cast(schema))
+        writer.add_key_value_metadata({name: _text(value) for name, value in publication.attributes().items()})
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _write_csv(publication: Publication, path: Path) -> None:
+    """Rows and nothing else: what says where they come from lies beside them, in a file of its own."""
     with path.open("w", encoding="utf-8", newline="") as file:
         for number, table in enumerate(publication.tables(_rows_at_once(publication))):
             table.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+
+
+def _description(publication: Publication) -> str:
+    """What a format says of a run that has no place for it in the file itself."""
+    return json.dumps({**publication.attributes(), **publication.counts_of_all()}, indent=2)
 
 
 # What may be replaced: a publication of the same format, and nothing else.
@@ -280,6 +294,13 @@ class _LocalPlace:
             former.rename(self._path)
             raise
 
+    def take_beside(self, suffix: str, text: str) -> None:
+        """Write a small file of the target's name with a suffix."""
+        path = self._path.with_name(self._path.name + suffix)
+        temporary = path.with_name(f".{path.name}.partial")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
 
 class _StorePlace:
     """A store that cannot rename: an object store, or one that the caller opened."""
@@ -303,7 +324,7 @@ class _StorePlace:
         if not overwrite:
             where = store_name(self._store)
             raise CatalogError(
-                f"{where} holds a publication that was not finished; pass overwrite=True to write it anew"
+                f"{where} holds a publication that was not finished; pass overwrite=True (--overwrite) to write it anew"
                 if unfinished
                 else _there_already(where)
             )
@@ -322,4 +343,4 @@ class _StorePlace:
 
 
 def _there_already(where: str) -> str:
-    return f"{where} is there already; pass overwrite=True to replace it, or choose another path"
+    return f"{where} is there already; pass overwrite=True (--overwrite) to replace it, or choose another path"

@@ -1,5 +1,6 @@
 """What people look at: segments and results as xarray datasets and pandas tables."""
 
+import json
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -11,12 +12,13 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from toolkit.catalog.covariates import join_segments, to_array
+from toolkit.catalog.descriptions import DESCRIPTIONS
 from toolkit.catalog.errors import ERROR_CODES
 from toolkit.catalog.failures import read_failures
 from toolkit.catalog.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.lazy import LAZY_FROM, as_dask, chunks_of, over_images, ranges_of
 from toolkit.catalog.provenance import read_sessions
-from toolkit.catalog.records import read_record
+from toolkit.catalog.records import RunRecord, read_record
 from toolkit.catalog.results import SegmentShape, empty_values, fields_of, read_results, read_status
 from toolkit.catalog.segments import (
     common_type,
@@ -96,10 +98,18 @@ def results_datasets(
                     if name in shown
                 },
                 coords={**images.coords, **images.data_vars, "class_name": np.array(class_names, dtype=object)},
-                attrs={"run_id": run_id, "model": record.settings.model, "created": record.created},
+                attrs=_described(run_id, record),
             )
         )
+        for name, variable in datasets[-1].variables.items():
+            variable.attrs.update(DESCRIPTIONS.get(str(name), {}))
     return datasets
+
+
+def _described(run_id: str, record: RunRecord) -> dict[str, str]:
+    """Attributes of a run's table."""
+    protocol = json.dumps(dict(record.settings.protocol), sort_keys=True)
+    return {"run_id": run_id, "model": record.settings.model, "protocol": protocol, "created": record.created}
 
 
 def _eager(

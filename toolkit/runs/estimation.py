@@ -36,6 +36,8 @@ class Estimate:
 
     model: str
     """Name of the model."""
+    protocol: str
+    """How it looks at an image, in a few words."""
     device: str
     """Where the sample was segmented, and what the hours are hours of."""
     images: int
@@ -65,11 +67,11 @@ class Estimate:
 
     def __str__(self) -> str:
         if not self.pending:
-            return f"nothing is pending: {self.model} has been through all {self.images:,} images"
+            return f"nothing is pending: {self.model} {self.protocol} has been through all {self.images:,} images"
         low, high = self.hours_interval
         spread = "" if math.isnan(low) else f" ({_duration(low)} to {_duration(high)})"
         lines = [
-            f"{self.pending:,} of {self.images:,} images are pending for {self.model}",
+            f"{self.pending:,} of {self.images:,} images are pending for {self.model} {self.protocol}",
             f"they have about {self.megapixels:,.1f} megapixels, {self.tiles:,} tiles for the network",
             f"on {self.device} an image takes {self.seconds_per_image:.3g} s, all take {_duration(self.hours)}{spread}",
             f"results take at most {_size(self.bytes_results)}, "
@@ -150,6 +152,7 @@ def estimate(
     low, high = _interval(measured.seconds)
     return Estimate(
         model=model.name,
+        protocol=_in_words(protocol),
         device=_device_name(model),
         images=len(catalog),
         pending=n,
@@ -244,6 +247,11 @@ def _bytes_per_image(n_classes: int) -> int:
         for field in RESULT_FIELDS
         if not field.optional
     )
+
+
+def _in_words(protocol: Protocol) -> str:
+    scales = ", ".join(f"{scale:g}" for scale in protocol.scales)
+    return f"at scale{'s' * (len(protocol.scales) > 1)} {scales}{', mirrored too' * protocol.flip}"
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -72,7 +72,7 @@ class Progress:
         if self.engines_lost:
             words.append(f"{self.engines_lost} engine{'s' if self.engines_lost > 1 else ''} lost")
         if self.ended and self.failed:
-            words.append("errors() says why, retry='failed' tries them again")
+            words.append("errors() or `segscape status` says why, retry='failed' tries them again")
         if self.reason:
             words.append(self.reason)
         return "; ".join(words)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 _TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _URI = "uri"
+_ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
+_ZONE = r":\d\d.*(?:Z|[+-]\d\d:?\d\d)$"
 _ALLOWED = "give a directory, a glob pattern, an image, a table (.csv, .tsv, .parquet), a DataFrame or a list of URIs"
 
 
@@ -47,8 +50,8 @@ def list_images(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
           sorted; hidden files and folders are skipped, symbolic links to folders are followed, each folder once;
         * a glob pattern, ``**`` for any depth: the files it matches whatever their suffix, sorted;
         * one image file;
-        * a table ``.csv``, ``.tsv`` or ``.parquet`` with a column ``uri``; its other columns become the covariates.
-          Relative URIs start from the table's own folder;
+        * a table ``.csv``, ``.tsv`` or ``.parquet`` with a column ``uri``; its other columns become the covariates,
+          as times where all are ISO 8601 dates. Relative URIs start from the table's own folder;
         * a DataFrame with a column ``uri``, relative URIs starting from the working directory;
         * an iterable of paths and URIs, taken verbatim: no patterns, and a path that does not exist stays in the list,
           to be recorded as a failed image later.
@@ -167,11 +170,25 @@ def _read_table(path: str) -> pd.DataFrame:
         separator = "\t" if path.lower().endswith(".tsv") else ","
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # rows longer than the header
-            return pd.read_csv(path, sep=separator, index_col=False, dtype={_URI: str})
+            return _with_times(pd.read_csv(path, sep=separator, index_col=False, dtype={_URI: str}))
     except (OSError, ValueError, NotImplementedError) as error:
         raise ValueError(
             f"images: the table {path!r} cannot be read: {error}; save it again as UTF-8 text or Parquet"
         ) from error
+
+
+def _with_times(table: pd.DataFrame) -> pd.DataFrame:
+    """Columns in which all that is not missing is written as ISO 8601 dates or times become times."""
+    import pandas as pd
+
+    for name in table.columns:
+        texts = table[name].dropna()
+        if name != _URI and len(texts) and all(isinstance(text, str) and _ISO_TIME.fullmatch(text) for text in texts):
+            zoned = bool(texts.str.contains(_ZONE).any())
+            times = pd.to_datetime(table[name], format="ISO8601", utc=zoned, errors="coerce")
+            if times.notna().sum() == len(texts):  # else there is a 30 February among them, and it stays text
+                table[name] = times
+    return table
 
 
 def _list_table(table: pd.DataFrame, base: str | None, name: str) -> Listing:

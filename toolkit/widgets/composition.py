@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 REST = "(other)"
+MISSING = "(missing)"
 _REST_COLOR = (0.75, 0.75, 0.75)
 
 
@@ -77,8 +78,8 @@ def group_composition(results: xr.Dataset, covariate: str, min_fraction: float =
     Returns
     -------
     pandas.DataFrame
-        One row per value of the covariate, a missing one included; one column per class that occurs, largest first;
-        ``images`` counts the images of the group that are done.
+        One row per value of the covariate, and `MISSING` for images without one; one column per class that occurs,
+        largest first; ``images`` counts the images of the group that are done.
 
     Raises
     ------
@@ -93,11 +94,12 @@ def group_composition(results: xr.Dataset, covariate: str, min_fraction: float =
     values = pd.Series(done[covariate].values)
     if not pd.api.types.is_object_dtype(values) and values.nunique() > 2 * bins:
         values = pd.cut(values, bins)
-    groups = table.groupby(values, dropna=False, observed=True)
-    means = groups.mean().rename_axis(covariate)
+    groups = table.groupby(values.mask(values == ""), dropna=False, observed=True)
+    means = groups.mean()
+    means.index = pd.Index([MISSING if pd.isna(value) else value for value in means.index], name=covariate)
     means = means.loc[:, (means.max() > 0) & (means.max() >= min_fraction)]
     means = means[means.mean().sort_values(ascending=False, kind="stable").index]
-    means.insert(0, "images", groups.size())
+    means.insert(0, "images", groups.size().to_numpy())
     return means
 
 
