@@ -33,6 +33,8 @@ TIME_TO_LIVE = 30.0
 """Seconds without a heartbeat after which a driver's claims lapse."""
 
 _BEATS_PER_LIFE = 5
+_ENDED_HERE: set[str] = set()
+"""Names of the owners of this process that have ended, whether or not they could say so."""
 
 
 def _place() -> str:
@@ -130,6 +132,7 @@ class Heartbeat:
     ) -> None:
         self._ended.set()
         self._thread.join()
+        _ENDED_HERE.add(self._owner.name)
         with contextlib.suppress(Exception):  # what could not be said is found out by watching
             self._beat(ended=True)
 
@@ -177,7 +180,7 @@ class Watch:
     def life(self, owner: Owner) -> Life:
         """What is known of an owner."""
         beat, since = self._latest(owner)
-        if (beat is not None and beat.ended) or owner.is_gone:
+        if (beat is not None and beat.ended) or owner.is_gone or owner.name in _ENDED_HERE:
             return "ended"
         silent = self._clock() - since
         if silent >= (TIME_TO_LIVE if beat is None else beat.time_to_live):
