@@ -355,7 +355,8 @@ def test_a_directory_without_a_usable_configuration_is_refused(tmp_path: Path, c
         load_model(f"hf:{tmp_path}")
 
 
-def test_a_name_that_cannot_be_fetched_is_refused() -> None:
+def test_a_name_that_cannot_be_fetched_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between the library's attempts
     with pytest.raises(UnknownNameError, match=r"no directory 'no/such' .*hub"):
         load_model("hf:no/such")
 

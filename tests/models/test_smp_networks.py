@@ -102,7 +102,8 @@ def test_wrong_options_are_refused(options: str, words: str) -> None:
         load_model(f"smp:Unet/resnet18?{options}")
 
 
-def test_weights_of_an_encoder_that_cannot_be_fetched_are_named() -> None:
+def test_weights_of_an_encoder_that_cannot_be_fetched_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("time.sleep", lambda _: None)  # between the library's attempts
     with pytest.raises(WeightsError, match="encoder's weights cannot be fetched"):
         load_model("smp:Unet/resnet18?classes=3&encoder_weights=imagenet")
 
