@@ -53,11 +53,14 @@ clean:
 	@echo "setting up .venv (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
 	@touch $@
-.venv/.test: | compiler
+.venv/.test: | programs
 
-# torch.compile calls it; all else goes without.
-.PHONY: compiler
-compiler:
-	@command -v c++ >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-		then apt-get update -qq && apt-get install -qq --yes --no-install-recommends g++ >/dev/null; \
-		else echo "no C++ compiler, so torch.compile is not tested; on Debian and Ubuntu: apt install g++"; fi
+# What some tests call: a C++ compiler (by torch.compile), and an SSH server.
+.PHONY: programs
+programs:
+	@missing=; command -v c++ >/dev/null || missing="$$missing g++"; \
+	PATH="$$PATH:/usr/sbin" command -v sshd >/dev/null || missing="$$missing openssh-server"; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get update -qq && apt-get install -qq --yes --no-install-recommends $$missing >/dev/null; \
+	else echo "some tests need programs that are missing; on Debian and Ubuntu: apt install$$missing"; fi

@@ -9,7 +9,9 @@ from PIL import Image
 
 import toolkit as tk
 from benchmarks.s3_server import S3Server, find_weed, s3_server
+from benchmarks.ssh_server import SshServer, find_sshd, ssh_server
 from toolkit import paths
+from toolkit.sources.sftp import CONFIG_VARIABLE
 
 SMALL = (96, 64)  # width, height: one tile of `small_protocol`
 
@@ -65,6 +67,26 @@ def shared_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Ser
             pytest.fail(words)
         pytest.skip(words)
     with s3_server(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sshd() -> Path:
+    """The program of an SSH server."""
+    program = find_sshd()
+    if program is None:
+        words = "there is no program 'sshd'; on Debian and Ubuntu: apt install openssh-server"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    return program
+
+
+@pytest.fixture
+def ssh(sshd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
+    """An SSH server of this test's own; the environment has its key, and knows its host key."""
+    with ssh_server(tmp_path / "ssh") as server:
+        monkeypatch.setenv(CONFIG_VARIABLE, str(server.config))
         yield server
 
 

@@ -146,8 +146,8 @@ def test_a_path_that_does_not_exist_is_an_error(images: str) -> None:
 
 
 def test_a_folder_on_another_machine_is_an_error_with_the_remedy() -> None:
-    with pytest.raises(NoImagesError, match=r"s3://bucket/photos.*give the list of its images"):
-        list_images("s3://bucket/photos")
+    with pytest.raises(NoImagesError, match=r"ftp://host/photos.*give the list of its images"):
+        list_images("ftp://host/photos")
 
 
 # Lists

@@ -1,7 +1,18 @@
 """Segment a catalog on engines: resume, cancel, watch."""
 
 from toolkit.runs.estimation import Estimate, estimate
-from toolkit.runs.events import BatchEnded, Counted, EngineLost, Event, Flushed, Observer, RunEnded, RunStarted, Waiting
+from toolkit.runs.events import (
+    BatchEnded,
+    Counted,
+    EngineLost,
+    Event,
+    Flushed,
+    Observer,
+    Paused,
+    RunEnded,
+    RunStarted,
+    Waiting,
+)
 from toolkit.runs.progress import Progress, ProgressCounter
 from toolkit.runs.run import Run, RunError, segment
 
@@ -13,6 +24,7 @@ __all__ = [
     "Event",
     "Flushed",
     "Observer",
+    "Paused",
     "Progress",
     "ProgressCounter",
     "Run",

@@ -1,5 +1,6 @@
 """The loop that claims blocks, hands batches to engines and writes what comes back."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from typing import Any
 from toolkit.catalog import FAILED, PENDING, Catalog, Failure, FailureLog, Heartbeat, Owner
 from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.engines import EngineLostError, Executor, NoEnginesError
-from toolkit.runs.events import BatchEnded, Counted, EngineLost, Flushed, Observer, RunStarted, Waiting
+from toolkit.runs.events import BatchEnded, Counted, EngineLost, Flushed, Observer, Paused, RunStarted, Waiting
 from toolkit.runs.folding import fold_labels
 from toolkit.runs.open_block import OpenBlock
 from toolkit.runs.queue import BlockOfWork, BlockQueue
@@ -23,6 +24,7 @@ _LARGEST_BATCH = 64
 _MOST_LOSSES = 3
 _MOST_LOSSES_IN_A_ROW = 20
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_BETWEEN_PROBES = 1.0
 _SECONDS_BETWEEN_COUNTS = 30.0
 
 
@@ -92,7 +94,10 @@ class Driver:
         self._log = FailureLog(catalog.store, run_id, owner)
         self._failures: list[Failure] = []
         self._open_blocks: dict[tuple[int, int, int], OpenBlock] = {}
-        self._running: dict[Future[Any], Task | FoldTask] = {}
+        self._running: dict[Future[Any], tuple[Task | FoldTask, float]] = {}
+        """What engines are at, and since when (monotonic seconds)."""
+        self._paused = False
+        self._reached_at = self._probe_at = -math.inf
         self._again: deque[Task] = deque()
         self._todo = 0
         self._losses_in_a_row = 0
@@ -144,11 +149,13 @@ class Driver:
                 task = self._again.popleft() if self._again else next(tasks)
                 if task is None:
                     break
-                self._running[self._executor.submit(self._segment, task)] = task
+                self._submit(self._segment, task)
             if self._running:
                 ended, _ = wait(self._running, timeout=self._seconds_to_flush(), return_when=FIRST_COMPLETED)
                 for future in ended:
-                    self._collect(future, self._running.pop(future))
+                    self._collect(future, *self._running.pop(future))
+            elif self._paused and not self._cancelled.is_set():
+                self._cancelled.wait(_SECONDS_BETWEEN_PROBES)
             elif self._cancelled.is_set() or not self._queue.look(at_once=not self._queue.holders):
                 return
             elif self._queue.holders:
@@ -156,7 +163,12 @@ class Driver:
             if self._seconds_to_flush() <= 0:
                 self._flush()
 
+    def _submit(self, function: Callable[[Any], Any], task: Task | FoldTask) -> None:
+        self._running[self._executor.submit(function, task)] = task, time.monotonic()
+
     def _has_room(self) -> bool:
+        if self._paused:  # one batch at a time finds out whether the server is back
+            return not self._running and time.monotonic() >= self._probe_at
         return len(self._running) < _TASKS_PER_ENGINE * max(self._executor.n_engines, 1)
 
     def _tasks(self) -> Iterator[Task | None]:
@@ -198,7 +210,7 @@ class Driver:
         by_share = self._todo // (_TASKS_PER_ENGINE * max(self._executor.n_engines, 1))
         return max(1, min(_LARGEST_BATCH, by_time, by_share))
 
-    def _collect(self, future: "Future[Any]", task: Task | FoldTask) -> None:
+    def _collect(self, future: "Future[Any]", task: Task | FoldTask, since: float) -> None:
         """Note what became of a task."""
         opened = self._open_blocks.get(task.labels.key)
         try:
@@ -221,6 +233,20 @@ class Driver:
             elif opened is not None and isinstance(task, Task):
                 self._note(opened, task, outcome)
                 self._again.extend(_remainder(opened, task, outcome))
+                self._note_server(outcome, since)
+
+    def _note_server(self, outcome: BatchOutcome, since: float) -> None:
+        """Pause if a server of images cannot be reached, unless others have reached it meanwhile; go on once it can."""
+        if outcome.images:
+            self._reached_at = time.monotonic()
+        if outcome.unreachable and self._reached_at < since:
+            self._probe_at = time.monotonic() + _SECONDS_BETWEEN_PROBES
+            if not self._paused:
+                self._paused = True
+                self._emit(Paused(outcome.unreachable))
+        elif self._paused and outcome.images:
+            self._paused = False
+            self._emit(Paused(""))
 
     def _check_losses(self, error: EngineLostError) -> None:
         self._losses_in_a_row += 1
@@ -254,14 +280,15 @@ class Driver:
                 self._failures.append(failure)
         n_failed = sum(bool(image.error) for image in outcome.images)
         self._todo -= len(outcome.images)
-        self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
-        mean = outcome.seconds / len(outcome.images)
+        if outcome.images:
+            self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
+        mean = 0.0 if outcome.unreachable else outcome.seconds / len(outcome.images)
         if mean:
             before = mean if self._seconds_per_image is None else self._seconds_per_image
             self._seconds_per_image = 0.5 * (before + mean)
         fold = None if self._cancelled.is_set() else opened.fold()
         if fold is not None:
-            self._running[self._executor.submit(fold_labels, fold)] = fold
+            self._submit(fold_labels, fold)
 
     def _seconds_to_flush(self) -> float:
         return max(0.0, self._flushed_at + self._half_interval - time.monotonic())
@@ -301,7 +328,7 @@ class Driver:
 
 
 def _remainder(opened: OpenBlock, task: Task, outcome: BatchOutcome) -> list[Task]:
-    """The part of a batch that the engine had no time for."""
+    """The part of a batch that the engine had no time for, or could not reach."""
     n_images = len(outcome.images)
     if n_images == len(task.rows):
         return []

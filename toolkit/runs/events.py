@@ -72,6 +72,14 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Paused:
+    """A server of images cannot be reached. It is tried again until it can; no image fails for that."""
+
+    reason: str
+    """Which server, and what happened; empty when it is over."""
+
+
+@dataclass(frozen=True)
 class Flushed:
     """Everything up to here is in the catalog."""
 
@@ -89,5 +97,5 @@ class RunEnded:
     """What stopped it; empty otherwise."""
 
 
-Event = RunStarted | BatchEnded | EngineLost | Counted | Waiting | Flushed | RunEnded
+Event = RunStarted | BatchEnded | EngineLost | Counted | Waiting | Paused | Flushed | RunEnded
 Observer = Callable[[Event], None]

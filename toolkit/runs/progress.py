@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from toolkit.runs.events import BatchEnded, Counted, EngineLost, Event, RunEnded, RunStarted, State, Waiting
+from toolkit.runs.events import BatchEnded, Counted, EngineLost, Event, Paused, RunEnded, RunStarted, State, Waiting
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,8 @@ class Progress:
     """What stopped the run, if an error did."""
     waiting_for: tuple[str, ...] = ()
     """Other drivers that hold the images which are left."""
+    paused: str = ""
+    """Which server of images cannot be reached, and what happened; empty if that is not so."""
 
     @property
     def ended(self) -> bool:
@@ -69,6 +71,8 @@ class Progress:
             words.append(f"{_duration(self.seconds_left)} left")
         if self.waiting_for and not self.ended:
             words.append(f"what is left is with {', '.join(self.waiting_for)}")
+        if self.paused and not self.ended:
+            words.append(f"paused: {self.paused}; it goes on once that is over")
         if self.engines_lost:
             words.append(f"{self.engines_lost} engine{'s' if self.engines_lost > 1 else ''} lost")
         if self.ended and self.failed:
@@ -108,6 +112,7 @@ class ProgressCounter:
         self._done = self._failed = self._lost = 0
         self._ended: RunEnded | None = None
         self._holders: tuple[str, ...] = ()
+        self._paused = ""
 
     def __call__(self, event: Event) -> None:
         """Take one event into account."""
@@ -122,6 +127,8 @@ class ProgressCounter:
                 self._lost += 1
             case Counted():
                 self._recount(event)
+            case Paused():
+                self._paused = event.reason
             case RunEnded():
                 self._ended, self._end = event, self._clock()
 
@@ -153,6 +160,7 @@ class ProgressCounter:
             engines_lost=self._lost,
             reason=self._ended.reason if self._ended else "",
             waiting_for=self._holders,
+            paused=self._paused,
         )
 
 

@@ -88,7 +88,9 @@ class BatchOutcome:
     seconds: float
     """How long the engine was at it, reading included."""
     images: tuple[ImageOutcome, ...]
-    """One for each row of the task that it got to, at least one."""
+    """One for each row of the task that it got to, at least one unless a server cannot be reached."""
+    unreachable: str = ""
+    """Why the engine got no further: which server does not answer; empty otherwise."""
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,21 @@ from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
 from toolkit.runs.watchdog import Watchdog
 from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
 from toolkit.segmentation.pipeline import WriteBehind, read_ahead
-from toolkit.sources import SourceError, read_image
+from toolkit.sources import (
+    AccessError,
+    SourceError,
+    UnreachableError,
+    decode_image,
+    is_remote,
+    read_bytes,
+    read_image,
+)
 
 # Label maps are gathered until they have this many pixels, then written as one array.
 _PART_PIXELS = 2**24
 _RUNS_KEPT = 2
+FETCHES = 16
+"""How many files of a server are fetched at once, ahead of those that are decoded."""
 
 
 class WrongModelError(RuntimeError):
@@ -51,6 +61,8 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     ------
     WrongModelError
         The model found here has another digest.
+    AccessError
+        A server of images takes no request of ours.
     OSError
         Label maps cannot be written. Nothing of the batch counts then.
     """
@@ -58,11 +70,12 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     if segmenter is None:
         segmenter = _load_once(task.work)
     finished: list[ImageOutcome] = []
+    unreachable: list[str] = []
     watchdog = _watchdog()
     watchdog.set(task)
     try:
         with WriteBehind(functools.partial(_write_part, task)) as writer:
-            for part in _parts(_segmented(task, segmenter, begin + task.seconds)):
+            for part in _parts(_segmented(task, segmenter, begin + task.seconds, unreachable)):
                 finished += [outcome for outcome, _ in part]
                 if task.keep_labels:
                     writer.submit([(outcome, labels) for outcome, labels in part if labels is not None])
@@ -73,6 +86,7 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
         engine=f"{socket.gethostname()}:{os.getpid()}",
         seconds=time.monotonic() - begin,
         images=tuple(placed.get(outcome.row, outcome) for outcome in finished),
+        unreachable="".join(unreachable),
     )
 
 
@@ -144,12 +158,25 @@ class _Failure:
         return cls("internal", f"{uri}: {''.join(traceback.format_exception(error))}")
 
 
-def _segmented(task: Task, segmenter: Segmenter, deadline: float) -> Iterator[_Segmented]:
-    """The outcomes of the images that were begun before the deadline, in order."""
+def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[np.ndarray]"]]:
+    """Rows, URIs and pixels to come. Bytes of servers are fetched far ahead, many at once; few pictures are decoded."""
+    limits = task.work.limits
+    images = zip(task.rows, task.uris, strict=True)
+    if not any(map(is_remote, task.uris)):
+        yield from read_ahead(images, lambda image: read_image(image[1], limits))
+        return
+    fetching = read_ahead(images, lambda image: read_bytes(image[1], limits), threads=FETCHES, ahead=FETCHES)
+    decoding = read_ahead(fetching, lambda pair: decode_image(pair[1].result(), pair[0][1], limits))
+    for (image, _), pixels in decoding:
+        yield image, pixels
+
+
+def _segmented(task: Task, segmenter: Segmenter, deadline: float, unreachable: list[str]) -> Iterator[_Segmented]:
+    """The outcomes of the images that were begun before the deadline, in order; if a server cannot be reached, of those
+    before that, and what is to be said of it is added to ``unreachable``."""
     in_work: deque[_InWork] = deque()
     clock = _Clock()
-    images = zip(task.rows, task.uris, strict=True)
-    for (row, uri), reading in read_ahead(images, lambda item: read_image(item[1], task.work.limits)):
+    for (row, uri), reading in _read(task):
         _watchdog().kick()
         image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
         in_work.append(image)
@@ -157,6 +184,12 @@ def _segmented(task: Task, segmenter: Segmenter, deadline: float) -> Iterator[_S
             image.pixels = reading.result()
             image.begin = time.perf_counter()
             image.result = segmenter.add(image.pixels)
+        except UnreachableError as error:  # nothing is known of this image, and of those after it
+            in_work.pop()
+            unreachable.append(str(error))
+            break
+        except AccessError:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
             if image.pixels is None:
                 image.fail(error)

@@ -1,21 +1,25 @@
 """The bytes and pixels of an image by its URI, and the URIs of the images that a person names.
 
-Local files for now: a scheme is one more reader (see `toolkit.sources.reading`).
+A scheme is one more reader: see `toolkit.sources.reading`. Remote ones are `toolkit.sources.sftp` and
+`toolkit.sources.objects`.
 """
 
 from toolkit.sources.decoding import decode_image, read_image
-from toolkit.sources.errors import ERROR_CODES, NoImagesError, SourceError
+from toolkit.sources.errors import ERROR_CODES, AccessError, NoImagesError, SourceError, UnreachableError
 from toolkit.sources.listing import Listing, list_images
 from toolkit.sources.reading import ReadLimits, read_bytes
-from toolkit.sources.uris import normalize_uri
+from toolkit.sources.uris import is_remote, normalize_uri
 
 __all__ = [
     "ERROR_CODES",
+    "AccessError",
     "Listing",
     "NoImagesError",
     "ReadLimits",
     "SourceError",
+    "UnreachableError",
     "decode_image",
+    "is_remote",
     "list_images",
     "normalize_uri",
     "read_bytes",

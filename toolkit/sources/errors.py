@@ -54,3 +54,43 @@ class SourceError(Exception):
 
 class NoImagesError(ValueError):
     """A directory, pattern, table or list was asked for its images and has none."""
+
+
+class UnreachableError(ConnectionError):
+    """A server gave no answer. Nothing is known of the image: it is neither missing nor bad.
+
+    Parameters
+    ----------
+    server : str
+        Scheme and address, without any secret.
+    reason : str
+        What happened, in words.
+    """
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(server, reason)
+        self.server = server
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.server} cannot be reached: {self.reason}"
+
+
+class AccessError(PermissionError):
+    """A server says no to us, or is not the one that we know: no image can be had from it until that is mended.
+
+    Parameters
+    ----------
+    server : str
+        Scheme and address, without any secret.
+    reason : str
+        What is wrong, with the remedy.
+    """
+
+    def __init__(self, server: str, reason: str) -> None:
+        super().__init__(server, reason)
+        self.server = server
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.server}: {self.reason}"

@@ -8,19 +8,28 @@ import glob
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
+
+from fsspec.utils import glob_translate
 
 from toolkit import paths
-from toolkit.sources.errors import NoImagesError
+from toolkit.sources import objects, sftp
+from toolkit.sources.errors import NoImagesError, SourceError
 from toolkit.sources.formats import IMAGE_SUFFIXES, OTHER_PICTURE_SUFFIXES
+from toolkit.sources.reading import DEFAULT_LIMITS
 from toolkit.sources.uris import local_path, normalize_uri, scheme_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_WALKS: dict[str, Callable[[str, float], Iterator[str]]] = {
+    "sftp": sftp.walk,
+    **dict.fromkeys(objects.SCHEMES, objects.walk),
+}
 _TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 _URI = "uri"
 _ISO_TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?)?")
@@ -49,6 +58,7 @@ def list_images(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
         * a directory: all files below it with an image suffix (``.jpg .jpeg .png .webp .tif .tiff .bmp`` in any case),
           sorted; hidden files and folders are skipped, symbolic links to folders are followed, each folder once;
         * a glob pattern, ``**`` for any depth: the files it matches whatever their suffix, sorted;
+        * the URI of a folder or a pattern on a server (``sftp://host/photos/**/*.jpg``, ``s3://bucket/photos``);
         * one image file;
         * a table ``.csv``, ``.tsv`` or ``.parquet`` with a column ``uri``; its other columns become the covariates,
           as times where all are ISO 8601 dates. Relative URIs start from the table's own folder;
@@ -97,8 +107,7 @@ def _list_path(text: str) -> Listing:
         raise NoImagesError(f"images: '' is empty; {_ALLOWED}")
     path = local_path(paths.expand(text))
     if path is None:
-        reason = f"{scheme_of(text)}:// of another machine cannot be listed; give the list of its images' URIs"
-        raise NoImagesError(f"images: {text!r}: {reason}")
+        return _list_remote(normalize_uri(text))
     if not os.path.exists(path):
         path = os.path.expanduser(path)
     if os.path.isdir(path):
@@ -117,6 +126,33 @@ def _list_path(text: str) -> Listing:
     if not found:
         raise NoImagesError(f"images: {text!r}: {reason} (working directory: {Path.cwd()}); {_ALLOWED}")
     return Listing(_each_once(normalize_uri(match) for match in found), None)
+
+
+def _list_remote(uri: str) -> Listing:
+    """Images of a server: a folder, a pattern, or one image."""
+    scheme = scheme_of(uri)
+    walk = _WALKS.get(scheme)
+    if walk is None:
+        reason = f"{scheme}:// of another machine cannot be listed; give the list of its images' URIs"
+        raise NoImagesError(f"images: {uri!r}: {reason}")
+    stall = DEFAULT_LIMITS.stall_seconds
+    try:
+        if glob.has_magic(uri):
+            # What stands before the first magic is the folder to look through; the match is of decoded names.
+            folder = uri[: re.search(r"[*?[]", uri).start()].rpartition("/")[0]  # type: ignore[union-attr]
+            matches = re.compile(glob_translate(unquote(uri))).fullmatch
+            found = [one for one in walk(folder, stall) if matches(unquote(one))]
+            reason = "no files match this pattern"
+        elif uri.lower().endswith(IMAGE_SUFFIXES):
+            found, reason = [uri], ""
+        else:
+            found = [one for one in walk(uri, stall) if one.lower().endswith(IMAGE_SUFFIXES)]
+            reason = f"no files ending in {' '.join(IMAGE_SUFFIXES)} in this folder"
+    except SourceError as error:
+        found, reason = [], error.reason
+    if not found:
+        raise NoImagesError(f"images: {uri!r}: {reason}")
+    return Listing(_each_once(found), None)
 
 
 def _images_below(directory: str) -> Iterator[str]:

@@ -3,14 +3,16 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from toolkit.sources import local
+from toolkit.sources import local, objects, sftp
 from toolkit.sources.errors import SourceError
+from toolkit.sources.patience import patiently
 from toolkit.sources.uris import LOCAL_SCHEME, scheme_of
 
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """How much of a source is worth reading, so that one hostile file cannot take a machine down.
+    """How much of a source is worth reading, so that one hostile file cannot take a machine down; and how long a server
+    is worth waiting for.
 
     Parameters
     ----------
@@ -18,11 +20,16 @@ class ReadLimits:
         Largest allowed ``width * height``, as the file's header states it.
     max_bytes : int
         Largest allowed file in bytes.
+    stall_seconds : float
+        A server that sends nothing for so long is out of reach. (Of an object store or web server: the whole object
+        must come within that time.)
+    retry_seconds : float
+        A server that is out of reach is asked again for so long.
 
     Raises
     ------
     TypeError
-        If a limit is not an integer.
+        If a limit is not an integer, or not a number of seconds.
     ValueError
         If a limit is not positive.
     """
@@ -31,6 +38,10 @@ class ReadLimits:
     """Largest allowed ``width * height``, in pixels."""
     max_bytes: int = 512 * 2**20
     """Largest allowed file, in bytes."""
+    stall_seconds: float = 60.0
+    """A server that sends nothing for so long is out of reach."""
+    retry_seconds: float = 30.0
+    """A server that is out of reach is asked again for so long."""
 
     def __post_init__(self) -> None:
         for name, value in (("max_pixels", self.max_pixels), ("max_bytes", self.max_bytes)):
@@ -38,14 +49,24 @@ class ReadLimits:
                 raise TypeError(f"{name}: {value!r} is a {type(value).__name__}; give a positive integer")
             if value < 1:
                 raise ValueError(f"{name}: {value} is not positive; give a positive integer")
+        for name, seconds in (("stall_seconds", self.stall_seconds), ("retry_seconds", self.retry_seconds)):
+            if not isinstance(seconds, int | float) or isinstance(seconds, bool):
+                raise TypeError(f"{name}: {seconds!r} is a {type(seconds).__name__}; give a number of seconds")
+            if not seconds > 0:
+                raise ValueError(f"{name}: {seconds} is not positive; give a number of seconds")
 
 
 DEFAULT_LIMITS = ReadLimits()
 
-Reader = Callable[[str, int], bytes]
-"""Called with a URI and the byte cap; returns the bytes or raises :class:`SourceError`."""
+Reader = Callable[[str, int, float], bytes]
+"""Called with a URI, the byte cap, and the seconds after which a silent server is out of reach; returns the bytes or
+raises :class:`SourceError`, :class:`UnreachableError` or :class:`AccessError`."""
 
-READERS: dict[str, Reader] = {LOCAL_SCHEME: local.read}
+READERS: dict[str, Reader] = {
+    LOCAL_SCHEME: lambda uri, max_bytes, _: local.read(uri, max_bytes),
+    "sftp": sftp.read,
+    **dict.fromkeys(objects.SCHEMES, objects.read),
+}
 """The reader of each scheme. A back end is one module with one such function, and one line here."""
 
 
@@ -57,7 +78,7 @@ def read_bytes(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
     uri : str
         A plain path (relative ones start from the working directory) or a URI of a scheme in :data:`READERS`.
     limits : ReadLimits
-        Only `max_bytes` matters here.
+        All but `max_pixels` matters here.
 
     Returns
     -------
@@ -68,6 +89,10 @@ def read_bytes(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
     ------
     SourceError
         ``missing``, ``unreadable``, ``empty``, ``too_large`` or ``unsupported_scheme``.
+    UnreachableError
+        A server gave no answer for `retry_seconds`; nothing is known of the file.
+    AccessError
+        A server takes no request of ours, or is not the one that we know.
     """
     scheme = scheme_of(uri)
     reader = READERS.get(scheme)
@@ -76,7 +101,7 @@ def read_bytes(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
         raise SourceError(
             "unsupported_scheme", uri, f"no reader for {scheme}://; give a local path or one of {readable}"
         )
-    data = reader(uri, limits.max_bytes)
+    data = patiently(lambda: reader(uri, limits.max_bytes, limits.stall_seconds), limits.retry_seconds)
     if not data:
         raise SourceError("empty", uri, "the file has no bytes; copy it again")
     return data

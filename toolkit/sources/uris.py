@@ -14,6 +14,7 @@ LOCAL_SCHEME = "file"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _FILE_PREFIX = "file://"
+_PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/@:]*:)[^/@]+@")
 
 
 def scheme_of(uri: str) -> str:
@@ -53,6 +54,11 @@ def local_path(uri: str) -> str | None:
     return os.fsdecode(unquote_to_bytes(slash + path))
 
 
+def is_remote(uri: str) -> bool:
+    """Whether reading it takes a server's answer."""
+    return scheme_of(uri) != LOCAL_SCHEME
+
+
 def normalize_uri(uri: str | os.PathLike[str], base: str | os.PathLike[str] | None = None) -> str:
     """Spell a URI the one way in which it is stored, compared and read.
 
@@ -77,7 +83,7 @@ def normalize_uri(uri: str | os.PathLike[str], base: str | os.PathLike[str] | No
     TypeError
         If `uri` is neither a string nor a path.
     ValueError
-        If `uri` is empty.
+        If `uri` is empty, or has a password in it.
 
     Examples
     --------
@@ -95,6 +101,12 @@ def normalize_uri(uri: str | os.PathLike[str], base: str | os.PathLike[str] | No
         raise ValueError("uri: '' is empty; give a path or a URI")
     path = local_path(paths.expand(text))
     if path is None:
+        if _PASSWORD.match(text):
+            without = _PASSWORD.sub(r"\1…@", text)
+            raise ValueError(
+                f"uri: {without!r} has a password in it, which a catalog would keep for all to see; use a key or an "
+                "agent (SFTP) or the environment (S3) instead"
+            )
         return text
     return _storable(os.path.abspath(path if base is None else os.path.join(base, path)))
 

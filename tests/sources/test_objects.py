@@ -1,0 +1,113 @@
+"""Objects of a real S3 server, and files of a web server."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import obstore
+import pytest
+from obstore.store import from_url
+
+from benchmarks.s3_server import BUCKET, S3Server
+from toolkit.sources import (
+    AccessError,
+    NoImagesError,
+    ReadLimits,
+    SourceError,
+    UnreachableError,
+    list_images,
+    read_bytes,
+)
+from toolkit.sources.objects import _connect
+
+QUICK = ReadLimits(stall_seconds=1.0, retry_seconds=1.0)
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    """Connections are made anew: the environment differs from test to test."""
+    _connect.cache_clear()
+    yield
+    _connect.cache_clear()
+
+
+@pytest.fixture
+def photos(s3: S3Server) -> str:
+    """URI of some objects."""
+    store = from_url(f"s3://{BUCKET}", client_options={"allow_http": True})
+    for name in ("a.jpg", "b c.jpg", "below/d.png", "below/e.txt", ".hidden/f.jpg"):
+        obstore.put(store, f"photos/{name}", name.encode())
+    return f"s3://{BUCKET}/photos"
+
+
+class TestS3:
+    def test_bytes_are_those_of_the_object(self, photos: str) -> None:
+        assert read_bytes(f"{photos}/a.jpg") == b"a.jpg"
+        assert read_bytes(f"{photos}/b c.jpg") == b"b c.jpg"
+
+    def test_a_folder_and_a_pattern(self, photos: str) -> None:
+        assert list_images(photos).uris == [f"{photos}/{name}" for name in ("a.jpg", "b c.jpg", "below/d.png")]
+        assert list_images(f"{photos}/**/*.jpg").uris == [f"{photos}/a.jpg", f"{photos}/b c.jpg"]
+        with pytest.raises(NoImagesError, match="no files"):
+            list_images(f"{photos}/nowhere")
+
+    def test_what_is_missing_or_too_large(self, photos: str) -> None:
+        with pytest.raises(SourceError) as caught:
+            read_bytes(f"{photos}/none.jpg")
+        assert caught.value.code == "missing"
+        with pytest.raises(SourceError, match="more than max_bytes=3") as caught:
+            read_bytes(f"{photos}/a.jpg", ReadLimits(max_bytes=3))
+        assert caught.value.code == "too_large"
+
+    @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+    def test_wrong_keys(self, photos: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+        monkeypatch.setenv(name, "wrong")
+        with pytest.raises(AccessError, match=f"s3://{BUCKET}: the server says that the keys are wrong"):
+            read_bytes(f"{photos}/a.jpg")
+
+    def test_a_bucket_that_is_not_there(self, s3: S3Server) -> None:
+        with pytest.raises(AccessError, match="there is no such bucket"):
+            read_bytes("s3://none/a.jpg")
+
+    def test_a_server_that_is_down(self, photos: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        with pytest.raises(UnreachableError, match=f"s3://{BUCKET} cannot be reached"):
+            read_bytes(f"{photos}/a.jpg", QUICK)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """A web server on this machine, and the folder that it serves."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    folder = tmp_path / "web"
+    folder.mkdir()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
+
+
+class TestWeb:
+    def test_bytes_are_those_of_the_file(self, web: tuple[str, Path]) -> None:
+        address, folder = web
+        (folder / "a b.jpg").write_bytes(b"bytes")
+        assert read_bytes(f"{address}/a%20b.jpg") == b"bytes"
+
+    def test_what_is_missing(self, web: tuple[str, Path]) -> None:
+        with pytest.raises(SourceError) as caught:
+            read_bytes(f"{web[0]}/none.jpg")
+        assert caught.value.code == "missing"
+
+    def test_a_server_that_is_down(self) -> None:
+        with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
+            read_bytes("http://127.0.0.1:9/a.jpg", QUICK)
+
+    def test_it_has_no_lists(self, web: tuple[str, Path]) -> None:
+        with pytest.raises(NoImagesError, match="web servers have no lists of files"):
+            list_images(f"{web[0]}/photos/")

@@ -1,0 +1,250 @@
+"""Files of a storage server over SFTP, by asyncssh: one connection per server and process, many requests on it at once.
+
+The server must be known: its host key is looked up in ``known_hosts``, and a server whose key is not there, or is
+another, is refused. Users, keys, ports and jump hosts come from ``~/.ssh/config``, ``~/.ssh/id_*`` and the SSH agent,
+as for ``ssh``; `CONFIG_VARIABLE` names another configuration file. Passwords are never taken from a URI.
+"""
+
+import asyncio
+import contextlib
+import os
+import posixpath
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+from toolkit.sources import loop
+from toolkit.sources.errors import AccessError, SourceError, UnreachableError
+
+CONFIG_VARIABLE = "SEGSCAPE_SSH_CONFIG"
+"""Environment variable with the path of an OpenSSH configuration file to use instead of ``~/.ssh/config``."""
+
+_FILES_AT_ONCE = 32
+_BYTES_AT_ONCE = 4 * 2**20
+_CONNECT_SECONDS = 15.0
+_KEEPALIVE_SECONDS = 10.0
+
+
+def read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
+    """Read a file.
+
+    Parameters
+    ----------
+    uri : str
+        ``sftp://[user@]host[:port]/path``, percent-encoded.
+    max_bytes : int
+        Largest allowed file.
+    stall_seconds : float
+        A server that sends nothing for so long counts as out of reach.
+
+    Raises
+    ------
+    SourceError
+        ``missing``, ``unreadable`` or ``too_large``.
+    UnreachableError
+        The server does not answer, or the connection broke off.
+    AccessError
+        The server is not the one that is known by that name, or does not take our keys.
+    """
+    return loop.run(_read(uri, max_bytes, stall_seconds))
+
+
+def walk(uri: str, stall_seconds: float) -> Iterator[str]:
+    """URIs of all files below a folder, folder by folder, sorted; hidden ones are left out."""
+    listing = _walk(uri, stall_seconds)
+    while (names := loop.run(_next(listing))) is not None:
+        yield from names
+
+
+def is_folder(uri: str, stall_seconds: float) -> bool:
+    """Whether a folder lies there."""
+    return loop.run(_is_folder(uri, stall_seconds))
+
+
+async def _next(listing: AsyncIterator[list[str]]) -> list[str] | None:
+    return await anext(listing, None)
+
+
+class _Server:
+    """The connection to one server, made when it is needed, and anew after it broke off."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._client: asyncio.Task[tuple[Any, Any]] | None = None
+        self.room = asyncio.Semaphore(_FILES_AT_ONCE)
+
+    async def sftp(self, stall_seconds: float) -> Any:
+        """The SFTP client; whoever asks while it connects waits for the same."""
+        if self._client is None:
+            self._client = asyncio.ensure_future(_connect(self.address, min(stall_seconds, _CONNECT_SECONDS)))
+        task = self._client
+        try:
+            return (await asyncio.shield(task))[1]
+        except BaseException:
+            self._forget(task)
+            raise
+
+    def drop(self, client: Any) -> None:
+        """Let go of a connection that is of no use any more."""
+        task = self._client
+        if task is not None and task.done() and not task.exception() and task.result()[1] is client:
+            task.result()[0].abort()
+            self._forget(task)
+
+    def _forget(self, task: "asyncio.Task[tuple[Any, Any]]") -> None:
+        if self._client is task:
+            self._client = None
+
+
+_servers: dict[str, _Server] = {}
+_closing: set["asyncio.Task[None]"] = set()  # the loop itself holds tasks weakly
+
+
+def _server(uri: str) -> tuple[_Server, str]:
+    """The server of a URI, and the path there."""
+    parts = urlsplit(uri)
+    if not parts.hostname:
+        raise SourceError("unreadable", uri, "names no host; write sftp://[user@]host[:port]/path")
+    address = f"{parts.username}@" * bool(parts.username) + parts.hostname + f":{parts.port}" * bool(parts.port)
+    return _servers.setdefault(address, _Server(address)), unquote(parts.path)
+
+
+async def _connect(address: str, seconds: float) -> tuple[Any, Any]:
+    try:
+        import asyncssh
+    except ImportError as error:
+        raise AccessError(f"sftp://{address}", "SFTP needs asyncssh: pip install 'segscape[remote]'") from error
+    user, _, place = address.rpartition("@")
+    host, _, port = place.partition(":")
+    options: dict[str, Any] = {"keepalive_interval": _KEEPALIVE_SECONDS, "keepalive_count_max": 3}
+    config = os.environ.get(CONFIG_VARIABLE)
+    if config:
+        if not Path(config).is_file():
+            raise AccessError(f"sftp://{address}", f"{CONFIG_VARIABLE} names {config}, which is no file")
+        options["config"] = [config]
+    if user:
+        options["username"] = user
+    if port:
+        options["port"] = int(port)
+    try:
+        async with asyncio.timeout(seconds):
+            connection = await asyncssh.connect(host, **options)
+            return connection, await connection.start_sftp_client()
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise AccessError(
+            f"sftp://{address}",
+            f"the server's host key is not the one in known_hosts, or none is there ({error}); if you trust it, "
+            f"connect once with `{_by_hand(user, host, port)}`, or add its key with ssh-keyscan",
+        ) from error
+    except asyncssh.PermissionDenied as error:
+        raise AccessError(
+            f"sftp://{address}",
+            f"the server takes none of our keys ({error}); see that `{_by_hand(user, host, port)}` works here, "
+            "without a password",
+        ) from error
+    except (asyncssh.KeyExchangeFailed, asyncssh.KeyImportError, asyncssh.ConfigParseError) as error:
+        raise AccessError(f"sftp://{address}", f"no connection is possible ({error})") from error
+    except (FileNotFoundError, PermissionError) as error:
+        reason = f"a file that SSH needs cannot be read ({error}); host keys are looked up in known_hosts"
+        raise AccessError(f"sftp://{address}", reason) from error
+    except (asyncssh.Error, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+        raise UnreachableError(f"sftp://{address}", _words(error, seconds)) from error
+
+
+def _by_hand(user: str, host: str, port: str) -> str:
+    return "ssh " + f"-p {port} " * bool(port) + f"{user}@" * bool(user) + host
+
+
+@contextlib.asynccontextmanager
+async def _using(server: _Server, uri: str, stall_seconds: float) -> AsyncIterator[Any]:
+    """The server's client; errors of the file become `SourceError`, those of the connection `UnreachableError`."""
+    import asyncssh
+
+    client = await server.sftp(stall_seconds)
+    try:
+        yield client
+    except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath) as error:
+        raise SourceError("missing", uri, "there is no such file on the server") from error
+    except (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost) as error:
+        server.drop(client)
+        raise UnreachableError(f"sftp://{server.address}", _words(error, stall_seconds)) from error
+    except asyncssh.SFTPError as error:
+        raise SourceError("unreadable", uri, f"the server will not read it: {error.reason or error}") from error
+    except (asyncssh.Error, OSError, TimeoutError, asyncio.CancelledError) as error:
+        server.drop(client)
+        raise UnreachableError(f"sftp://{server.address}", _words(error, stall_seconds)) from error
+
+
+def _words(error: BaseException, seconds: float) -> str:
+    if isinstance(error, TimeoutError):
+        return f"no answer for {seconds:g} s"
+    return str(error) or type(error).__name__
+
+
+async def _read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
+    server, path = _server(uri)
+    async with server.room, _using(server, uri, stall_seconds) as client:
+        async with asyncio.timeout(stall_seconds) as patience:
+            file = await client.open(path, "rb", block_size=-1)
+            try:
+                size = (await file.stat()).size
+                if size is not None and size > max_bytes:
+                    reason = f"has {size} bytes, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes"
+                    raise SourceError("too_large", uri, reason)
+                parts = []
+                while True:
+                    patience.reschedule(asyncio.get_running_loop().time() + stall_seconds)
+                    part = await file.read(_BYTES_AT_ONCE if size is None else min(_BYTES_AT_ONCE, size))
+                    parts.append(part)
+                    if sum(map(len, parts)) > max_bytes:
+                        raise SourceError("too_large", uri, f"has more than max_bytes={max_bytes}")
+                    if not part or (size is not None and sum(map(len, parts)) >= size):
+                        return b"".join(parts)
+            finally:
+                closing = asyncio.ensure_future(_close(file, stall_seconds))
+                _closing.add(closing)
+                closing.add_done_callback(_closing.discard)
+
+
+async def _close(file: Any, stall_seconds: float) -> None:
+    """Nobody waits for that: it would cost every file a round trip."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(stall_seconds):
+            await file.close()
+
+
+async def _is_folder(uri: str, stall_seconds: float) -> bool:
+    server, path = _server(uri)
+    async with _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds):
+        return bool(await client.isdir(path or "/"))
+
+
+async def _walk(uri: str, stall_seconds: float) -> AsyncIterator[list[str]]:
+    server, path = _server(uri)
+    folders = [path.rstrip("/") or "/"]
+    visited: set[str] = set()
+    while folders:
+        folder = folders.pop()
+        files: list[str] = []
+        below: list[str] = []
+        async with _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds) as patience:
+            real = str(await client.realpath(folder))
+            if real in visited:  # a link to a folder above it would never end
+                continue
+            visited.add(real)
+            async for entry in client.scandir(folder):
+                patience.reschedule(asyncio.get_running_loop().time() + stall_seconds)
+                name = str(entry.filename)
+                if name.startswith("."):
+                    continue
+                inside = posixpath.join(folder, name)
+                kind = entry.attrs.type
+                if kind == _LINK:
+                    kind = _FOLDER if await client.isdir(inside) else _FILE
+                (below if kind == _FOLDER else files).append(inside)
+        folders += sorted(below, reverse=True)
+        yield [f"sftp://{server.address}{quote(file)}" for file in sorted(files)]
+
+
+_FILE, _FOLDER, _LINK = 1, 2, 3  # SSH_FILEXFER_TYPE_…, draft-ietf-secsh-filexfer-13, section 7.2
