@@ -27,7 +27,7 @@ test: .venv/.test
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 lab: .venv/.lab
 	$(BIN)/jupyter lab notebooks/segment.ipynb
@@ -55,11 +55,12 @@ clean:
 	@touch $@
 .venv/.test: | programs
 
-# What some tests call: a C++ compiler (by torch.compile), and an SSH server.
+# What some tests call: a C++ compiler (by torch.compile), an SSH server, a scheduler.
 .PHONY: programs
 programs:
 	@missing=; command -v c++ >/dev/null || missing="$$missing g++"; \
-	PATH="$$PATH:/usr/sbin" command -v sshd >/dev/null || missing="$$missing openssh-server"; \
+	PATH="$$PATH:/usr/sbin"; command -v sshd >/dev/null || missing="$$missing openssh-server"; \
+	command -v slurmctld >/dev/null && command -v munged >/dev/null || missing="$$missing slurm-wlm munge"; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	then apt-get update -qq && apt-get install -qq --yes --no-install-recommends $$missing >/dev/null; \

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -47,11 +48,14 @@ def _check_uncommitted(
     if len(gaps) == len(whole):  # commits have no gaps unless some were lost, and these are all that there is for them
         robbed = whole
     for segment, shape in robbed.items():
-        number = gaps.pop(0) if gaps else max(commits, default=-1) + 1
+        number = gaps[0] if gaps else max(commits, default=-1) + 1
         detail = f"the commit of {segment_path(segment)} is damaged or gone, so its images are not seen"
-        commit = partial(put, store, commit_path(number), commit_of(store, shape))
-        findings.add("commit_lost", commit_path(number), detail, commit, images=shape.n_images)
+        anew: Callable[[], object] = partial(put, store, commit_path(number), commit_of(store, shape))
+        if not gaps:  # somebody may be adding images just now
+            anew = partial(commit_segment, store, number, shape)
+        findings.add("commit_lost", commit_path(number), detail, anew, images=shape.n_images)
         commits[number] = shape
+        del gaps[:1]
     for number in gaps:
         detail = "damaged or gone, and which images it was about cannot be told; restore it from a backup"
         findings.add("commit_lost", commit_path(number), detail)
@@ -59,9 +63,10 @@ def _check_uncommitted(
         if segment in robbed or _is_being_added(store, segment):
             continue
         path = segment_path(segment)
-        if gaps:
-            findings.add("uncommitted_segment", path, "it may be what the lost commit was about, so it is kept")
-        elif segment in whole and _is_new(store, whole[segment], commits):
+        new = _is_new(store, whole[segment], commits) if segment in whole else False
+        if gaps or new is None:
+            findings.add("uncommitted_segment", path, "it may be what lost images were about, so it is kept")
+        elif new:
             number = max(commits, default=-1) + 1
             detail = "was written whole, and its writer died before it was committed"
             mend = partial(commit_segment, store, number, whole[segment])
@@ -72,13 +77,13 @@ def _check_uncommitted(
             findings.add("uncommitted_segment", path, "was never committed", partial(remove_all, store, path))
 
 
-def _is_new(store: Store, shape: SegmentShape, commits: dict[int, SegmentShape]) -> bool:
-    """Whether a segment has no image that the catalog has already."""
+def _is_new(store: Store, shape: SegmentShape, commits: dict[int, SegmentShape]) -> bool | None:
+    """Whether a segment has no image that the catalog has already; None if that cannot be known."""
     try:
         uris = set(read_uris(store, shape).tolist())
         return not any(uris & set(read_uris(store, other).tolist()) for other in commits.values())
     except DamagedError:
-        return False
+        return None
 
 
 def _shape(store: Store, segment: int) -> SegmentShape | None:

@@ -52,7 +52,7 @@ class Cluster:
         profile: str | os.PathLike[str] = "local",
         n: int | None = None,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = None,
         replace: bool = True,
     ) -> "Cluster":
         """Start a controller and engines, and connect to them.
@@ -67,9 +67,10 @@ class Cluster:
         n
             How many engines; default: the profile's number, or else one per physical core that this process may use.
         timeout
-            How long, in seconds, to wait until all engines are there.
+            How long, in seconds, to wait until all engines are there, or the first of those that a scheduler starts; by
+            default a minute, and a day for a scheduler.
         replace
-            Whether an engine that dies is replaced by a new one.
+            Whether an engine that dies is replaced by a new one; those of a scheduler are its own to replace.
 
         Raises
         ------
@@ -80,7 +81,8 @@ class Cluster:
         RuntimeError
             A process ended while starting; the message says where the logs are.
         """
-        _check_timeout(timeout)
+        if timeout is not None:
+            _check_timeout(timeout)
         if n is not None:
             n = _positive(n)
         profile_dir = runtime_directory(profile)

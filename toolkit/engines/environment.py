@@ -30,11 +30,17 @@ def engine_environment(n_engines: int) -> dict[str, str]:
         (bytes) that keep glibc's allocator from handing big activations back to the kernel after every operation,
         which otherwise makes larger batches slower than small ones on a CPU.
     """
-    threads = str(max(1, usable_cores() // n_engines))
+    return {**thread_environment(usable_cores() // n_engines), **allocator_environment()}
+
+
+def thread_environment(n: int) -> dict[str, str]:
+    """Environment of an engine that has ``n`` cores; at least one."""
+    return dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(max(1, n)))
+
+
+def allocator_environment() -> dict[str, str]:
+    """Environment in which glibc keeps the memory of big activations."""
     return {
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
         "MALLOC_MMAP_THRESHOLD_": str(8 * _GIB),
         "MALLOC_TRIM_THRESHOLD_": str(8 * _GIB),
         "MALLOC_TOP_PAD_": str(256 * _MIB),

@@ -17,6 +17,8 @@ from toolkit.engines.environment import usable_cores
 from toolkit.engines.lifetime import parent_environment
 
 _POLL_SECONDS = 0.1
+_SECONDS_TO_COME = 60.0
+_SECONDS_IN_QUEUE = 86_400.0
 
 # Engines that die faster than this die of something that new ones would die of too.
 _MOST_REPLACED = 30
@@ -36,9 +38,10 @@ class LaunchedCluster:
     n
         How many engines to start; None takes the number of the profile's settings, or one per usable core.
     timeout
-        How long, in seconds, the controller and all engines may take.
+        How long, in seconds, the controller and all engines, or the first of a scheduler's, may take; None: a minute,
+        and a day for a scheduler.
     replace
-        Whether engines that die are replaced.
+        Whether engines that die are replaced; those of a scheduler are its own to replace.
 
     Raises
     ------
@@ -48,13 +51,13 @@ class LaunchedCluster:
         The controller or the engines ended while starting.
     """
 
-    def __init__(self, profile_dir: Path, n: int | None, timeout: float, *, replace: bool = True) -> None:
+    def __init__(self, profile_dir: Path, n: int | None, timeout: float | None, *, replace: bool = True) -> None:
         self._owner = os.getpid()
         self._replacing: threading.Thread | None = None
-        self._deadline = time.monotonic() + timeout
-        self._timeout = timeout
         self._profile_dir = profile_dir
         self._cluster = _configured_cluster(profile_dir)
+        self._timeout = timeout or (_SECONDS_TO_COME if self._are_here else _SECONDS_IN_QUEUE)
+        self._deadline = time.monotonic() + self._timeout
         self._log_file = profile_dir / "log" / f"cluster-{self._cluster.cluster_id}.log"
         self._logger = _log_to(self._log_file, self._cluster)
         self._engine_list = (
@@ -72,14 +75,14 @@ class LaunchedCluster:
         except BaseException:  # an interrupt from the keyboard too must not leave processes behind
             self.stop(keep_log=True)
             raise
-        if replace:
+        if replace and self._are_here:
             self._replacing = threading.Thread(target=self._replace, name="engine-replacement", daemon=True)
             self._replacing.start()
 
     @property
     def replaces(self) -> bool:
-        """Whether an engine that died just now will be replaced: asked for, and not given up."""
-        return self._replacing is not None and self._replacing.is_alive()
+        """Whether an engine that died just now will be replaced: asked for, and not given up; or by the scheduler."""
+        return not self._are_here or (self._replacing is not None and self._replacing.is_alive())
 
     def stop(self, keep_log: bool = False) -> None:
         """End all processes and remove their files; engines that run a task are killed. May be called twice.
@@ -109,6 +112,13 @@ class LaunchedCluster:
         if not keep_log:
             self._log_file.unlink(missing_ok=True)
 
+    @property
+    def _are_here(self) -> bool:
+        """Whether the engines are processes of this machine, rather than jobs of a scheduler."""
+        from ipyparallel.cluster.launcher import BatchSystemLauncher
+
+        return not issubclass(self._cluster.engine_launcher_class, BatchSystemLauncher)
+
     def _start(self) -> None:
         from ipyparallel.cluster.launcher import LocalEngineSetLauncher
 
@@ -118,7 +128,8 @@ class LaunchedCluster:
         if cluster.engine_launcher_class is LocalEngineSetLauncher:
             cluster.engine_launcher_class = LocalEngines
         cluster.start_controller_sync(environment=_environment(cluster.controller_launcher_class, cluster))
-        cluster.controller.connection_info_timeout = self._timeout
+        # The controller is here, and does not stand in a queue.
+        cluster.controller.connection_info_timeout = self._timeout if self._are_here else _SECONDS_TO_COME
         try:
             cluster.start_engines_sync(self.n, environment=_environment(cluster.engine_launcher_class, cluster))
             self.client = cluster.connect_client_sync(timeout=max(1.0, self._deadline - time.monotonic()))
@@ -156,7 +167,8 @@ class LaunchedCluster:
         return [process for launcher in sets if (process := getattr(launcher, "process", None)) is not None]
 
     def _wait_for_engines(self) -> None:
-        while len(self.client.ids) < self.n:
+        wanted = self.n if self._are_here else 1  # a scheduler starts the others when it has room for them
+        while len(self.client.ids) < wanted:
             came = f"{len(self.client.ids)} of {self.n} engines came up"
             if time.monotonic() > self._deadline:
                 raise TimeoutError(f"only {came} within {self._timeout:g} s{self._see_log()}")

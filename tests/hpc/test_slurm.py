@@ -1,0 +1,100 @@
+"""Engines that a real Slurm starts on two nodes."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurm_site import NODES, SlurmSite, missing_programs, slurm_site
+
+import toolkit as tk
+from toolkit.paths import clusters
+
+
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmSite]:
+    missing = missing_programs()
+    if missing:
+        words = f"there is no {', '.join(missing)}; on Debian and Ubuntu, as root: apt install slurm-wlm munge"
+        if os.environ.get("CI"):
+            pytest.fail(words)
+        pytest.skip(words)
+    with slurm_site(tmp_path_factory.mktemp("slurm")) as site, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SLURM_CONF", str(site.config))
+        yield site
+        assert site.ask("squeue", "-h") == ""
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Path:
+    """The profile as a site would have adapted it: small nodes, and nothing listens beyond this machine."""
+    folder = tmp_path / "slurm"
+    folder.mkdir()
+    for settings in (clusters() / "slurm").glob("*.py"):
+        text = settings.read_text()
+        for before, after in (
+            ("CPUS_PER_ENGINE = 4", "CPUS_PER_ENGINE = 2"),
+            ('MEMORY_PER_ENGINE = "8G"', 'MEMORY_PER_ENGINE = "1G"'),
+            ('WALLTIME = "04:00:00"', 'WALLTIME = "00:10:00"'),
+            ('IP = "*"', 'IP = "127.0.0.1"'),
+        ):
+            text = text.replace(before, after)
+        (folder / settings.name).write_text(text)
+    return folder
+
+
+def wait_until(condition: object, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():  # type: ignore[operator]
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def where(_: int) -> str:
+    time.sleep(0.3)
+    return os.environ.get("SLURMD_NODENAME", socket.gethostname())
+
+
+def test_engines_of_both_nodes_do_the_work_and_one_that_is_cancelled_costs_nothing(
+    slurm: SlurmSite, profile: Path, make_photos: object, tmp_path: Path
+) -> None:
+    photos = make_photos(tmp_path / "photos", 40)  # type: ignore[operator]
+    cat = tk.Catalog.create(tmp_path / "demo.zarr", photos, block_size=8)
+    protocol = tk.Protocol(crop_size=97, scales=(0.75, 1.0), flip=True)
+    with tk.Cluster.start(profile, n=2, timeout=120) as cluster:
+        wait_until(lambda: cluster.n_engines == 2)
+        run = tk.segment(cat, "deeplabv3-mobilenetv2-voc", protocol, cluster=cluster, flush_seconds=0.5)
+        wait_until(lambda: run.progress.done >= 8)
+        jobs = slurm.ask("squeue", "-h", "-r", "-o", "%i %N").split("\n")
+        running = dict(line.split() for line in jobs if line.strip())
+        assert set(running.values()) == set(NODES)
+        slurm.ask("scancel", next(iter(running)))
+        run.wait(180)
+        assert run.progress.engines_lost <= 2  # what it was at, and what waited behind it
+    assert (run.progress.state, run.progress.failed) == ("finished", 0)
+    assert set(cat.to_xarray().status.values) == {"done"}
+    wait_until(lambda: slurm.ask("squeue", "-h") == "", 30)
+    assert list((profile / "log").glob("slurm-*.log"))
+
+
+def test_ipcluster_starts_it_too(slurm: SlurmSite, profile: Path) -> None:
+    ipcluster = shutil.which("ipcluster", path=str(Path(sys.executable).parent))
+    assert ipcluster is not None
+    command = [ipcluster, "start", f"--profile-dir={profile}", "-n", "2", "--daemonize=False"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        with tk.Cluster.connect(profile_dir=profile, timeout=90) as cluster:
+            wait_until(lambda: cluster.n_engines == 2)
+            executor = cluster.executor()
+            futures = [executor.submit(os.getenv, "SLURMD_NODENAME") for _ in range(20)]
+            assert {future.result(60) for future in futures} == set(NODES)
+    finally:
+        subprocess.run([ipcluster, "stop", f"--profile-dir={profile}"], check=False, capture_output=True)
+        process.terminate()
+        process.wait(30)
+    wait_until(lambda: slurm.ask("squeue", "-h") == "", 30)
