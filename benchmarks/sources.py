@@ -2,8 +2,8 @@
 
     python -m benchmarks.sources [--images 1000] [--delay 0.02] [--segmented 60] [--parts fetching segmenting]
 
-``fetching``: JPEGs over SFTP (a private OpenSSH server behind a proxy that delays every byte by ``--delay`` in either
-direction), fetched one by one, as many at once as an engine does, and read from the disk with as many threads. The
+``fetching``: JPEGs over SFTP (a private OpenSSH server behind a proxy through which a round trip takes ``--delay``
+seconds more), fetched one by one, as many at once as an engine does, and read from the disk with as many threads. The
 three take turns, a hundred images at a time. ``segmenting``: a run of the built-in model over that link and one over
 local files, in this process, turn by turn; its efficiency is the ratio of their images per second.
 
@@ -40,7 +40,7 @@ def main() -> None:
     """Measure what was asked for, print it, and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=1000)
-    parser.add_argument("--delay", type=float, default=0.02, help="seconds in either direction")
+    parser.add_argument("--delay", type=float, default=0.02, help="seconds that a round trip takes more")
     parser.add_argument("--segmented", type=int, default=60, help="images per run")
     parser.add_argument("--parts", nargs="+", default=["fetching", "segmenting"])
     parser.add_argument("--output", type=Path, default=RESULTS / "sources.csv")
