@@ -49,6 +49,7 @@ def read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
     """
     store, path, root = _store_of(uri, stall_seconds)
     import obstore
+    from obstore.exceptions import BaseError
 
     try:
         found = obstore.get(store, path)
@@ -57,9 +58,7 @@ def read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
             reason = f"has {size} bytes, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes"
             raise SourceError("too_large", uri, reason)
         return bytes(found.bytes())
-    except SourceError:
-        raise
-    except Exception as error:  # what obstore raises has no common base
+    except (BaseError, OSError) as error:
         raise _translated(error, uri, root) from error
 
 
@@ -67,6 +66,7 @@ def walk(uri: str, stall_seconds: float) -> Iterator[str]:
     """URIs of all objects below a path, page by page, sorted within each; hidden ones are left out."""
     store, path, root = _store_of(uri, stall_seconds)
     import obstore
+    from obstore.exceptions import BaseError
 
     if urlsplit(uri).scheme in _WEB:
         raise SourceError("unreadable", uri, "web servers have no lists of files; give a table of the images' URIs")
@@ -74,7 +74,7 @@ def walk(uri: str, stall_seconds: float) -> Iterator[str]:
         for page in obstore.list(store, path.rstrip("/") or None):
             names = sorted(str(entry["path"]) for entry in page)
             yield from (f"{root}/{name}" for name in names if not any(p.startswith(".") for p in name.split("/")))
-    except Exception as error:
+    except (BaseError, OSError) as error:
         raise _translated(error, uri, root) from error
 
 
@@ -128,6 +128,4 @@ def _translated(error: Exception, uri: str, root: str) -> Exception:
         return SourceError("missing", uri, "there is no such object on the server")
     if isinstance(error, exceptions.PermissionDeniedError) or _REFUSED.search(words):
         return SourceError("unreadable", uri, f"the server refuses: {first}")
-    if isinstance(error, exceptions.BaseError | OSError):
-        return UnreachableError(root, first)
-    return error
+    return UnreachableError(root, first)

@@ -57,11 +57,6 @@ def walk(uri: str, stall_seconds: float) -> Iterator[str]:
         yield from names
 
 
-def is_folder(uri: str, stall_seconds: float) -> bool:
-    """Whether a folder lies there."""
-    return loop.run(_is_folder(uri, stall_seconds))
-
-
 async def _next(listing: AsyncIterator[list[str]]) -> list[str] | None:
     return await anext(listing, None)
 
@@ -212,12 +207,6 @@ async def _close(file: Any, stall_seconds: float) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(stall_seconds):
             await file.close()
-
-
-async def _is_folder(uri: str, stall_seconds: float) -> bool:
-    server, path = _server(uri)
-    async with _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds):
-        return bool(await client.isdir(path or "/"))
 
 
 async def _walk(uri: str, stall_seconds: float) -> AsyncIterator[list[str]]:
