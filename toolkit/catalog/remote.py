@@ -5,6 +5,7 @@ creation that succeeded though its answer was lost is found by reading back (`to
 """
 
 import asyncio
+import atexit
 import functools
 import os
 import re
@@ -27,6 +28,7 @@ _LONGEST_PAUSE = 2.0
 _SECONDS_BEFORE_WARNING = 3.0
 _SECONDS_PER_REQUEST = 60.0  # a large array of label maps goes through in one
 _REOPENED = 4
+_SECONDS_TO_SETTLE = 0.1
 
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _METADATA_HOST = "169.254."  # where a machine in the cloud asks for keys if the environment has none
@@ -207,12 +209,23 @@ async def _names_below(store: Any, prefix: str) -> AsyncGenerator[str, None]:
 def _connect(url: str) -> Any:
     from obstore.store import from_url
 
+    _settle_at_exit()
     insecure = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
     return from_url(
         url,
         client_options={"allow_http": insecure, "connect_timeout": "5s", "timeout": f"{_SECONDS_PER_REQUEST:g}s"},
         retry_config={"max_retries": 0},  # obstore would not repeat a creation, and wait for three minutes otherwise
     )
+
+
+@functools.cache
+def _settle_at_exit() -> None:
+    """Let obstore's threads come to rest before the interpreter ends.
+
+    A thread that has handed over the answer of a request still lets go of Python objects after that. If the interpreter
+    ends in that instant, the process aborts (SIGABRT; one in ten that write and end at once, on a busy machine).
+    """
+    atexit.register(time.sleep, _SECONDS_TO_SETTLE)
 
 
 @functools.lru_cache(maxsize=_REOPENED)
