@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 _SECONDS = 15.0
@@ -27,11 +27,14 @@ class SshServer:
         ``sshd``.
     folder : pathlib.Path
         Where its keys and settings lie.
+    addresses : sequence of str
+        Loopback addresses that it listens on, as if it were as many machines.
     """
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
         self._program = program
         self._folder = folder
+        self._addresses = addresses
         self._process: subprocess.Popen[bytes] | None = None
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -45,7 +48,6 @@ class SshServer:
         (folder / "authorized_keys").write_bytes((folder / "id.pub").read_bytes())
         settings = {
             "Port": self.port,
-            "ListenAddress": "127.0.0.1",
             "HostKey": folder / "host_key",
             "PidFile": "none",
             "AuthorizedKeysFile": folder / "authorized_keys",
@@ -57,7 +59,8 @@ class SshServer:
             "MaxStartups": "100",
             "Subsystem": "sftp internal-sftp",
         }
-        (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+        lines = [*settings.items(), *(("ListenAddress", address) for address in addresses)]
+        (folder / "sshd_config").write_text("".join(f"{name} {value}\n" for name, value in lines))
         self.trust(folder / "host_key.pub")
         self.use_key(folder / "id")
 
@@ -83,7 +86,7 @@ class SshServer:
     def trust(self, public_key: Path, *ports: int) -> None:
         """Have clients know the server, at its own port and others, by this key."""
         kind, key = public_key.read_text().split()[:2]
-        known = "".join(f"[127.0.0.1]:{port} {kind} {key}\n" for port in (self.port, *ports))
+        known = "".join(f"[{name}]:{port} {kind} {key}\n" for name in self._addresses for port in (self.port, *ports))
         (self._folder / "known_hosts").write_text(known)
 
     def use_key(self, private_key: Path) -> None:
@@ -101,7 +104,7 @@ class SshServer:
         deadline = time.monotonic() + _SECONDS
         while True:
             assert self._process.poll() is None, f"sshd ended: {(self._folder / 'log').read_text()[-2000:]}"
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            with contextlib.suppress(OSError), socket.create_connection((self._addresses[0], self.port), 1):
                 return
             assert time.monotonic() < deadline, f"sshd did not answer within {_SECONDS:g} s"
             time.sleep(0.02)
@@ -126,7 +129,7 @@ def make_key(path: Path) -> None:
 
 
 @contextlib.contextmanager
-def ssh_server(folder: Path) -> Iterator[SshServer]:
+def ssh_server(folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> Iterator[SshServer]:
     """A server that answers; ended with the context.
 
     Raises
@@ -137,7 +140,7 @@ def ssh_server(folder: Path) -> Iterator[SshServer]:
     program = find_sshd()
     if program is None:
         raise FileNotFoundError("there is no program 'sshd'; apt install openssh-server")
-    server = SshServer(program, folder)
+    server = SshServer(program, folder, addresses)
     try:
         server.start()
         yield server

@@ -1,5 +1,5 @@
 """The engines: processes that run tasks, one at a time."""
 
-from toolkit.engines.lifetime import exit_with_parent
+from toolkit.engines.inside import configure_engine
 
-exit_with_parent()
+configure_engine(get_config())  # noqa: F821  given by ipyparallel

@@ -1,6 +1,7 @@
 """Starting, connecting to, describing and stopping clusters."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import ipyparallel
 import pandas as pd
 import psutil
 import pytest
@@ -154,30 +156,44 @@ class TestResources:
         assert (table["threads"] >= 1).all()
         assert (pd.Timestamp.now("UTC") - table["since"] < pd.Timedelta("1h")).all()
 
-    def test_busy_engines_are_measured_without_waiting(self, cluster: Cluster) -> None:
+    def test_busy_engines_say_what_they_do_without_waiting(self, cluster: Cluster) -> None:
         executor = cluster.executor()
         futures = [executor.submit(time.sleep, 2.0) for _ in range(2)]
         time.sleep(0.2)
         began = time.monotonic()
         table = cluster.resources()
         assert time.monotonic() - began < 1.0
-        assert table.notna().all(axis=None)
+        assert set(table["doing"]) == {"sleep"}
+        assert table.drop(columns=["gpu_memory", "gpu_load"]).notna().all(axis=None)
         assert not any(future.done() for future in futures)
         assert [future.result(ANSWER) for future in futures] == [None, None]
+        assert set(cluster.resources()["doing"]) == {""}
 
-    def test_busy_engines_of_other_machines_have_no_numbers(
-        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        other = Cluster(cluster._client, "as seen from another machine", "")
-        monkeypatch.setattr(socket, "gethostname", lambda: "another-machine")
-        assert other.resources()["memory"].notna().all()
-        futures = [other.executor().submit(time.sleep, 2.5) for _ in range(2)]
-        time.sleep(0.2)
-        other.resources()  # the idle engines' last answers may still have been at hand
-        table = other.resources()
-        assert table["memory"].isna().all()
-        assert table["pid"].notna().all()
-        assert [future.result(ANSWER) for future in futures] == [None, None]
+    def test_an_engine_that_is_stopped_has_a_name_but_no_numbers(self, cluster: Cluster) -> None:
+        pid = int(cluster.resources()["pid"][0])
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            while psutil.Process(pid).status() != psutil.STATUS_STOPPED:
+                time.sleep(0.01)
+            for _ in range(2):
+                table = cluster.resources().set_index("pid")
+                assert table["doing"].loc[pid] == "does not answer"
+                assert pd.isna(table["memory"].loc[pid])
+                assert table["memory"].drop(pid).notna().all()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        assert (cluster.resources()["doing"] == "").all()
+
+    def test_engines_of_a_foreign_profile_are_asked_as_well(self, tmp_path: Path) -> None:
+        with ipyparallel.Cluster(n=1, profile_dir=str(tmp_path), log_level=logging.ERROR) as client:
+            client.wait_for_engines(1, timeout=ANSWER)
+            (file,) = (tmp_path / "security").glob("ipcontroller-*client.json")
+            with Cluster.connect(connection_file=file) as cluster:
+                deadline = time.monotonic() + ANSWER
+                while cluster.resources()["memory"].isna().any():
+                    assert time.monotonic() < deadline
+                with pytest.raises(RuntimeError, match="how to start engines of this cluster is not known"):
+                    cluster.scale(2)
 
     def test_a_notebook_shows_the_table(self, cluster: Cluster) -> None:
         assert repr(cluster) == "<Cluster: 2 engines; profile 'local', started here>"

@@ -176,7 +176,7 @@ def test_a_dead_controller_leaves_no_future_unresolved(
         executor = cluster.executor()
         future = executor.submit(time.sleep, 60)
         assert cluster._launched is not None
-        cluster._launched._cluster.controller.process.kill()
+        cluster._launched.engines.cluster.controller.process.kill()
         with pytest.raises(NoEnginesError, match="controller has not answered"):
             future.result(ANSWER)
         assert executor.n_engines == 0
@@ -185,7 +185,7 @@ def test_a_dead_controller_leaves_no_future_unresolved(
 
 def test_a_closed_client_leaves_no_future_unresolved(cluster: Cluster) -> None:
     assert cluster._launched is not None
-    client = cluster._launched._cluster.connect_client_sync()
+    client = cluster._launched.engines.cluster.connect_client_sync()
     executor = IPyParallelExecutor(client)
     future = executor.submit(time.sleep, 1.0)
     client.close(linger=0)

@@ -9,11 +9,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from toolkit.engines.engine_sets import EngineSets
 from toolkit.engines.executors import Executor
 from toolkit.engines.ipyparallel import IPyParallelExecutor
+from toolkit.engines.keeping import Keeper
 from toolkit.engines.launch import LaunchedCluster
 from toolkit.engines.profiles import runtime_directory
-from toolkit.engines.resources import EngineResources, as_table
+from toolkit.engines.resources import EngineResources, as_html, as_table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.2
 _IDENTIFY_SECONDS = 5.0
 _RESOURCES_SECONDS = 1.0
+
+# How long work waits for engines when none is left: a dead engine is reported after 5 s, and a moment later another
+# takes its place, unless it stands in a scheduler's queue.
+_SECONDS_WITHOUT_ENGINES = 7.0
+_SECONDS_FOR_REPLACEMENT = 120.0
+_SECONDS_IN_QUEUE = 7 * 86_400.0
 
 
 class Cluster:
@@ -36,15 +44,29 @@ class Cluster:
     Leaving the ``with`` block stops a cluster that was started here and disconnects from one that was not.
     """
 
-    def __init__(self, client: Any, description: str, cluster_id: str, launched: LaunchedCluster | None = None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        description: str,
+        cluster_id: str,
+        *,
+        launched: LaunchedCluster | None = None,
+        profile_dir: Path | None = None,
+        replace: bool = False,
+    ) -> None:
         self._client = client
         self._description = description
         self._launched = launched
+        self._joined: EngineSets | None = None
+        self._profile_dir = profile_dir
         self._stopped = False
         self._executors: list[Executor] = []
         self._resources = EngineResources(client)
+        self._keeper: Keeper | None = None
         self.cluster_id = cluster_id
-        self._resources.identify(_IDENTIFY_SECONDS)
+        self._resources.ask(_IDENTIFY_SECONDS)
+        if launched is not None:
+            self._keeper = Keeper(client, self._resources, launched.engines, launched.n, replace=replace)
 
     @classmethod
     def start(
@@ -70,7 +92,7 @@ class Cluster:
             How long, in seconds, to wait until all engines are there, or the first of those that a scheduler starts; by
             default a minute, and a day for a scheduler.
         replace
-            Whether an engine that dies is replaced by a new one; those of a scheduler are its own to replace.
+            Whether an engine that dies is replaced by a new one, or a job that ended by another.
 
         Raises
         ------
@@ -86,8 +108,9 @@ class Cluster:
         if n is not None:
             n = _positive(n)
         profile_dir = runtime_directory(profile)
-        launched = LaunchedCluster(profile_dir, n, timeout, replace=replace)
-        return cls(launched.client, f"profile {profile_dir.name!r}, started here", launched.cluster_id, launched)
+        launched = LaunchedCluster(profile_dir, n, timeout)
+        description = f"profile {profile_dir.name!r}, started here"
+        return cls(launched.client, description, launched.cluster_id, launched=launched, replace=replace)
 
     @classmethod
     def connect(
@@ -125,12 +148,13 @@ class Cluster:
         _check_timeout(timeout)
         if sum(given is not None for given in (profile, profile_dir, connection_file)) > 1:
             raise ValueError("give only one of profile, profile_dir and connection_file")
+        folder: Path | None = None
         if connection_file is None:
             folder = Path(profile_dir) if profile_dir is not None else runtime_directory(profile or "local")
             connection_file = folder / "security" / f"ipcontroller{'-' if cluster_id else ''}{cluster_id}-client.json"
         path = Path(connection_file).absolute()
         client = _connected_client(path, timeout)
-        return cls(client, f"connected by {path}", cluster_id)
+        return cls(client, f"connected by {path}", cluster_id, profile_dir=folder)
 
     @property
     def n_engines(self) -> int:
@@ -150,28 +174,59 @@ class Cluster:
         RuntimeError
             The cluster was stopped.
         """
-        if self._stopped:
-            raise RuntimeError("this cluster was stopped; start or connect to another")
-        launched = self._launched
-        replaces = (lambda: launched.replaces) if launched is not None else (lambda: False)
-        executor = IPyParallelExecutor(self._client, replaces)
+        self._check_not_stopped()
+        executor = IPyParallelExecutor(self._client, self._patience)
         self._executors.append(executor)
         return executor
 
+    def scale(self, n: int) -> None:
+        """Have ``n`` engines from now on. Returns at once; work may go on meanwhile.
+
+        Engines that are missing are started as the profile says, and get work as soon as they have joined. Engines too
+        many leave, the newest first: they finish the image that they are at (or give it up, if it takes more than 10 s)
+        and hand back the others. Of a cluster that someone else started the profile must be known (`connect` by
+        ``profile`` or ``profile_dir``); engines started here end with this process.
+
+        Parameters
+        ----------
+        n
+            How many engines; at least 1.
+
+        Raises
+        ------
+        TypeError, ValueError
+            ``n`` is no positive number.
+        RuntimeError
+            The cluster was stopped, or it is not known how its engines are started.
+        """
+        n = _positive(n)
+        self._check_not_stopped()
+        if self._keeper is None:
+            if self._profile_dir is None:
+                raise RuntimeError(
+                    "how to start engines of this cluster is not known; connect to it by profile or profile_dir, or "
+                    "start more with `ipcluster engines --profile-dir=… -n …`"
+                )
+            self._joined = EngineSets(self._profile_dir, self.cluster_id)
+            self._keeper = Keeper(self._client, self._resources, self._joined, self.n_engines, joined=True)
+        self._keeper.scale(n)
+
     def resources(self) -> "pd.DataFrame":
-        """What the engines are and use now, without waiting for those that are busy.
+        """What the engines are, do and use now; they answer at once, also while they are at work.
 
         Returns
         -------
         pandas.DataFrame
             One row per engine: ``engine`` (its id), ``host``, ``pid``, ``device`` (``"cpu"`` or ``"cuda:0 NAME"``),
-            ``cpu_percent`` (of one core, since the table was last asked for), ``memory`` (resident, bytes), ``threads``
-            and ``since`` (when its process was started, UTC).
+            ``cpu_percent`` (of one core, since it was last asked), ``memory`` (resident, bytes), ``gpu_memory`` (bytes
+            in use on its GPU) and ``gpu_load`` (percent), ``doing`` (the image that it is at; empty: nothing),
+            ``images`` (finished so far), ``images_per_second`` (in the last half minute), ``threads`` and ``since``
+            (when its process was started, UTC).
 
         Notes
         -----
-        Engines of this machine are measured from here. An engine of another machine is asked, and its numbers are
-        missing while it is busy; so is everything about one that has been busy ever since it joined.
+        An engine that does not answer within a second, because it is stopped or cut off, has no numbers, and
+        ``doing`` says so. The controller gives up an engine that is silent for 30 s.
         """
         if self._stopped:
             return as_table([])
@@ -184,10 +239,24 @@ class Cluster:
         self._stopped = True
         for executor in self._executors:
             executor.close()
+        if self._keeper is not None:
+            self._keeper.stop()
+        if self._joined is not None:
+            self._joined.stop()
         if self._launched is not None:
             self._launched.stop()
         else:
             self._client.close(linger=0)
+
+    def _patience(self) -> float:
+        """For how many seconds without engines work waits for one."""
+        if self._keeper is None or not self._keeper.replaces:
+            return _SECONDS_WITHOUT_ENGINES
+        return _SECONDS_IN_QUEUE if self._keeper.are_queued else _SECONDS_FOR_REPLACEMENT
+
+    def _check_not_stopped(self) -> None:
+        if self._stopped:
+            raise RuntimeError("this cluster was stopped; start or connect to another")
 
     def __enter__(self) -> "Cluster":
         return self
@@ -204,10 +273,7 @@ class Cluster:
     def _repr_html_(self) -> str:
         from html import escape
 
-        table = self.resources()
-        table["memory"] = (table["memory"] / 2**20).round()
-        table = table.rename(columns={"cpu_percent": "cpu %", "memory": "memory MiB"})
-        return f"<p>{escape(repr(self)[1:-1])}</p>{table.to_html(index=False, na_rep='–')}"
+        return f"<p>{escape(repr(self)[1:-1])}</p>{as_html(self.resources())}"
 
 
 def _positive(n: int) -> int:

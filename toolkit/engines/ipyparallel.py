@@ -9,15 +9,15 @@ from concurrent.futures import Future
 from typing import Any
 
 from toolkit.engines.executors import EngineLostError, EngineTaskError, NoEnginesError, Result, Task
+from toolkit.engines.inside.activity import activity
 from toolkit.engines.outstanding import Outstanding
 
 _POLL_SECONDS = 0.5
 _HISTORY = 10_000
 
 # The scheduler reports the task of a dead engine after 5 s. Waiting longer than that lets such a task fail with the
-# name of its engine even when it was the last one, and gives whoever replaces engines a moment.
+# name of its engine even when it was the last one.
 _NO_ENGINES_SECONDS = 7.0
-_REPLACEMENT_SECONDS = 120.0
 
 # A hub answers in milliseconds, and within seconds on a machine that swaps. ipyparallel itself never notices its death.
 _HUB_PING_SECONDS = 5.0
@@ -32,9 +32,12 @@ def _run_on_engine(payload: bytes) -> bytes:
     """
     try:
         function, task = pickle.loads(payload)
+        activity.set(getattr(function, "__name__", ""))
         return pickle.dumps(function(task), protocol=pickle.HIGHEST_PROTOCOL)
     except BaseException as raised:  # noqa: BLE001  whatever ends the task is the driver's to record
         return pickle.dumps(EngineTaskError.of(raised))
+    finally:
+        activity.set("")
 
 
 def _pickle_call(function: Callable[[Any], Any], task: Any) -> bytes:
@@ -59,20 +62,21 @@ class IPyParallelExecutor:
     ----------
     client
         An ``ipyparallel.Client``; it stays open when the executor is closed.
-    replaces
-        Says whether engines that died are being replaced, and so are waited for.
+    patience
+        Says for how many seconds without any engine work waits for one, at least 7.
 
     Notes
     -----
-    A task of an engine that dies fails with `EngineLostError` about 5 s later; about 35 s if its whole machine
-    vanishes, which only missing heartbeats tell. When the last engine has been gone for 7 s, or the controller has been
-    silent for 20 s, everything outstanding fails with `NoEnginesError`, and so does everything submitted until an
-    engine is back. A task is never retried here: who knows what it did should decide.
+    A task of an engine that dies fails with `EngineLostError` about 5 s later; about 35 s if it is
+    stopped or its whole machine vanishes, which only missing heartbeats tell. When the last engine has been gone for
+    `patience`, or the controller has been silent for 20 s, everything outstanding fails with `NoEnginesError`, and so
+    does everything submitted until an engine is back. A task is never retried here: who knows what it did should
+    decide.
     """
 
-    def __init__(self, client: Any, replaces: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, client: Any, patience: Callable[[], float] = lambda: _NO_ENGINES_SECONDS) -> None:
         self._client = client
-        self._replaces = replaces
+        self._patience = patience
         # The scheduler's own retries hang when a task fails on every engine.
         self._view = client.load_balanced_view(retries=0)
         self._submitting = threading.Lock()  # a view's bookkeeping is not thread-safe
@@ -184,7 +188,6 @@ class IPyParallelExecutor:
             return "the connection to the cluster is closed"
         if self._hub_lost():
             return f"the cluster's controller has not answered for {_HUB_SILENT_SECONDS:.0f} s"
-        patience = _REPLACEMENT_SECONDS if self._replaces() else _NO_ENGINES_SECONDS
-        if not self._client.ids and time.monotonic() - self._engines_seen > patience:
+        if not self._client.ids and time.monotonic() - self._engines_seen > self._patience():
             return "all engines have died"
         return ""

@@ -1,82 +1,43 @@
-"""What engines are and what they use of their machines, asked without waiting for those that are busy."""
+"""What engines are, do and use of their machines, asked without waiting for those that do not answer."""
 
 import contextlib
-import socket
-import sys
 import threading
 import time
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-import psutil
+from toolkit.engines.inside import begin
+from toolkit.engines.inside.status import REQUEST
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SAMPLE_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class EngineIdentity:
-    """What does not change while an engine lives."""
-
-    host: str
-    """Name of its machine."""
-    pid: int
-    """Its process on that machine."""
-    started: float
-    """When it was started, in seconds since the epoch."""
-    device: str
-    """Where its network runs: ``"cpu"`` or, e.g., ``"cuda:0 NVIDIA A40"``."""
-
-
-@dataclass(frozen=True)
-class EngineUsage:
-    """What an engine uses now."""
-
-    cpu_percent: float
-    """Percent of one core; more than 100 with several threads."""
-    memory: int
-    """Resident memory, in bytes."""
-    threads: int
-    """How many threads it has."""
-
-
-def identify_engine() -> EngineIdentity:
-    """Describe the process that this runs in; called on engines."""
-    process = psutil.Process()
-    return EngineIdentity(socket.gethostname(), process.pid, process.create_time(), _device())
-
-
-def measure_engine() -> EngineUsage:
-    """Measure the process that this runs in; called on engines of other machines, and takes 50 ms."""
-    return _measure(psutil.Process(), interval=_SAMPLE_SECONDS)
-
-
-def _device() -> str:
-    # Importing torch takes seconds and hundreds of megabytes: only where there is a GPU that it might find.
-    if "torch" not in sys.modules and not any(Path("/dev").glob("nvidia[0-9]*")):
-        return "cpu"
-    try:
-        import torch
-    except ImportError:
-        return "cpu"
-    return f"cuda:0 {torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else "cpu"
-
-
-def _measure(process: psutil.Process, interval: float | None = None) -> EngineUsage:
-    cpu_percent = process.cpu_percent(interval)
-    with process.oneshot():
-        return EngineUsage(cpu_percent, process.memory_info().rss, process.num_threads())
+_COLUMNS = {
+    "engine": "Int64",
+    "host": "string",
+    "pid": "Int64",
+    "device": "string",
+    "cpu_percent": "float64",
+    "memory": "Int64",
+    "gpu_memory": "Int64",
+    "gpu_load": "float64",
+    "doing": "string",
+    "images": "Int64",
+    "images_per_second": "float64",
+    "threads": "Int64",
+    "since": "float64",
+}
+_LASTING = ("host", "pid", "device", "since")
+_HIDDEN = ("threads",)
+_NO_ANSWER = "does not answer"
 
 
 class EngineResources:
     """The table of a cluster's engines.
 
-    An engine is asked who it is when it is first seen, normally before it has work; the answer is kept. Engines of this
-    machine are then measured from here, whatever they do. Engines of other machines must answer themselves, so one
-    that is busy for longer than the time-out has no numbers in that table.
+    They answer in a thread of their own, on the control channel, whatever their task is. One that does not answer in
+    time (stopped, cut off, or in native code that lets no other thread run) is not asked again until it has, and keeps
+    its name in the table.
 
     Parameters
     ----------
@@ -87,96 +48,74 @@ class EngineResources:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._identities: dict[int, Any] = {}  # an answer that may still be on its way, by engine
-        self._measurements: dict[int, Any] = {}
-        self._processes: dict[int, psutil.Process] = {}
+        self._questions: dict[int, Any] = {}  # by engine: the last one, answered or not
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._begun: set[int] = set()
 
-    def identify(self, timeout: float) -> None:
-        """Ask the engines that are new who they are, and wait at most ``timeout`` seconds for all answers."""
+    def ask(self, timeout: float, engines: Iterable[int] | None = None) -> None:
+        """Ask engines, all by default, and wait at most ``timeout`` seconds for their answers."""
         with self._lock:
-            self._ask(
-                self._identities,
-                identify_engine,
-                [engine for engine in self._client.ids if engine not in self._identities],
-            )
-            _wait(self._identities, time.monotonic() + timeout)
+            engines = list(self._client.ids if engines is None else engines)
+            asked = [self._question(engine) for engine in engines]
+            deadline = time.monotonic() + timeout
+            for engine, question in zip(engines, asked, strict=True):
+                if question is None:
+                    continue
+                question.wait(max(0.0, deadline - time.monotonic()))
+                if question.done():
+                    self._answers[engine] = question.result()["content"]
+                elif engine not in self._answers and engine not in self._begun:
+                    self._begun.add(engine)  # one whose profile knows nothing of us
+                    with contextlib.suppress(IndexError, OSError):
+                        self._client[engine].apply_async(begin)
+                    self._questions.pop(engine)  # which it will never answer
+
+    def identities(self) -> dict[int, tuple[str, int]]:
+        """Host and pid of the engines that have said so, by engine; of those that have left, too."""
+        with self._lock:
+            return {engine: (answer["host"], answer["pid"]) for engine, answer in self._answers.items()}
 
     def table(self, timeout: float) -> "pd.DataFrame":
         """One row per engine, after at most about ``timeout`` seconds; see `Cluster.resources`."""
-        self.identify(timeout)
+        self.ask(timeout)
         with self._lock:
-            return as_table([self._row(engine) for engine in self._measured(time.monotonic() + timeout)])
+            return as_table([self._row(engine) for engine in list(self._client.ids)])
 
-    def _measured(self, deadline: float) -> list[int]:
-        engines = list(self._client.ids)
-        for engine in engines:
-            if engine not in self._processes:
-                self._find_process(engine)
-        elsewhere = [engine for engine in engines if engine not in self._processes]
-        # An engine that has not answered yet is not asked again: questions would pile up behind its task.
-        answered = {engine for engine, answer in self._measurements.items() if answer.ready()}
-        self._ask(
-            self._measurements, measure_engine, [e for e in elsewhere if e in answered or e not in self._measurements]
-        )
-        _wait({engine: self._measurements[engine] for engine in elsewhere}, deadline)
-        return engines
-
-    def _ask(self, answers: dict[int, Any], question: Any, engines: list[int]) -> None:
-        for engine in engines:
-            with contextlib.suppress(IndexError):  # it left meanwhile
-                answers[engine] = self._client[engine].apply_async(question)
-
-    def _find_process(self, engine: int) -> None:
-        identity = _answer(self._identities.get(engine))
-        if identity is None or identity.host != socket.gethostname():
-            return
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(identity.pid)
-            # Containers may share a host's name without sharing its processes.
-            if abs(process.create_time() - identity.started) < 1.0:
-                process.cpu_percent()  # the first call only sets the mark from which the next one counts
-                self._processes[engine] = process
-
-    def _usage(self, engine: int) -> EngineUsage | None:
-        if engine not in self._processes:
-            usage: EngineUsage | None = _answer(self._measurements.get(engine))
-            return usage
-        try:
-            return _measure(self._processes[engine])
-        except psutil.Error:  # it died a moment ago
-            return None
+    def _question(self, engine: int) -> Any:
+        """The question that the engine is to answer: a new one, unless it owes an answer."""
+        question = self._questions.get(engine)
+        if question is not None and not question.done():
+            return question
+        with contextlib.suppress(IndexError, OSError):  # it left meanwhile, or the connection is closed
+            identity = self._client._engines[engine].encode()
+            question = self._client._send(self._client._control_stream, REQUEST, content={}, ident=identity)
+            self._questions[engine] = question
+            return question
+        return None
 
     def _row(self, engine: int) -> dict[str, Any]:
-        identity: EngineIdentity | None = _answer(self._identities.get(engine))
-        usage = self._usage(engine)
-        return {
-            "engine": engine,
-            "host": identity and identity.host,
-            "pid": identity and identity.pid,
-            "device": identity and identity.device,
-            "cpu_percent": usage and usage.cpu_percent,
-            "memory": usage and usage.memory,
-            "threads": usage and usage.threads,
-            "since": identity and identity.started,
-        }
-
-
-def _wait(answers: dict[int, Any], deadline: float) -> None:
-    for answer in answers.values():
-        answer.wait(max(0.0, deadline - time.monotonic()))
-
-
-def _answer(answer: Any) -> Any:
-    """Return what an engine answered, or None if it has not, or cannot any more."""
-    return answer.result() if answer is not None and answer.ready() and answer.successful() else None
+        question, answer = self._questions.get(engine), self._answers.get(engine, {})
+        if question is None or not question.done():
+            answer = {name: answer.get(name) for name in _LASTING} | {"doing": _NO_ANSWER}
+        return {"engine": engine} | {name: answer.get(name) for name in _COLUMNS if name != "engine"}
 
 
 def as_table(rows: list[dict[str, Any]]) -> "pd.DataFrame":
     """One row per engine, with the columns and types that `Cluster.resources` promises even where all is missing."""
     import pandas as pd
 
-    columns = ["engine", "host", "pid", "device", "cpu_percent", "memory", "threads", "since"]
-    table = pd.DataFrame(rows, columns=columns)
-    table["since"] = pd.to_datetime(table["since"].astype("float64"), unit="s", utc=True).dt.round("ms")
-    whole_numbers = dict.fromkeys(["engine", "pid", "memory", "threads"], "Int64")
-    return table.astype({**whole_numbers, "cpu_percent": "float64", "host": "string", "device": "string"})
+    table = pd.DataFrame(rows, columns=list(_COLUMNS)).astype(_COLUMNS)
+    table["since"] = pd.to_datetime(table["since"], unit="s", utc=True).dt.round("ms")
+    return table
+
+
+def as_html(table: "pd.DataFrame") -> str:
+    """The table as a person reads it."""
+    mebibytes = {name: (table[name] / 2**20).round() for name in ("memory", "gpu_memory")}
+    shown = table.assign(**mebibytes).drop(columns=list(_HIDDEN))
+    if shown["gpu_memory"].isna().all():
+        shown = shown.drop(columns=["gpu_memory", "gpu_load"])
+    units = {"memory": " MiB", "gpu_memory": " MiB", "cpu_percent": "", "gpu_load": " %"}
+    names = {name: name.replace("_percent", " %").replace("_", " ") + units.get(name, "") for name in shown.columns}
+    html: str = shown.rename(columns=names).to_html(index=False, na_rep="–")
+    return html

@@ -12,15 +12,24 @@ from typing import Any
 from toolkit.catalog import FAILED, PENDING, Catalog, Failure, FailureLog, Heartbeat, Owner
 from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.engines import EngineLostError, Executor, NoEnginesError
-from toolkit.runs.events import BatchEnded, Counted, EngineLost, Flushed, Observer, Paused, RunStarted, Waiting
+from toolkit.runs.events import (
+    BatchEnded,
+    Counted,
+    EngineLost,
+    EnginesChanged,
+    Flushed,
+    Observer,
+    Paused,
+    RunStarted,
+    Waiting,
+)
 from toolkit.runs.folding import fold_labels
 from toolkit.runs.open_block import OpenBlock
 from toolkit.runs.queue import BlockOfWork, BlockQueue
+from toolkit.runs.speeds import TASKS_PER_ENGINE, Speeds
 from toolkit.runs.tasks import BatchOutcome, FoldOutcome, FoldTask, ImageOutcome, Task, Work
 from toolkit.runs.watchdog import gave_up
 
-_TASKS_PER_ENGINE = 2  # one that runs and one that waits behind it
-_LARGEST_BATCH = 64
 _MOST_LOSSES = 3
 _MOST_LOSSES_IN_A_ROW = 20
 _SECONDS_BETWEEN_LOOKS = 1.0
@@ -101,7 +110,8 @@ class Driver:
         self._again: deque[Task] = deque()
         self._todo = 0
         self._losses_in_a_row = 0
-        self._seconds_per_image: float | None = None
+        self._speeds = Speeds()
+        self._n_engines = executor.n_engines
         self._half_interval = options.flush_seconds / 2
         self._flushed_at = self._counted_at = time.monotonic()
 
@@ -162,6 +172,13 @@ class Driver:
                 self._wait_for_others()
             if self._seconds_to_flush() <= 0:
                 self._flush()
+            self._note_engines()
+
+    def _note_engines(self) -> None:
+        n_engines = self._executor.n_engines
+        if n_engines != self._n_engines:
+            self._n_engines = n_engines
+            self._emit(EnginesChanged(n_engines))
 
     def _submit(self, function: Callable[[Any], Any], task: Task | FoldTask) -> None:
         self._running[self._executor.submit(function, task)] = task, time.monotonic()
@@ -169,7 +186,7 @@ class Driver:
     def _has_room(self) -> bool:
         if self._paused:  # one batch at a time finds out whether the server is back
             return not self._running and time.monotonic() >= self._probe_at
-        return len(self._running) < _TASKS_PER_ENGINE * max(self._executor.n_engines, 1)
+        return len(self._running) < TASKS_PER_ENGINE * max(self._executor.n_engines, 1)
 
     def _tasks(self) -> Iterator[Task | None]:
         """Batches of all blocks that hold work, claimed when their first batch is asked for; None: nothing for now."""
@@ -188,7 +205,8 @@ class Driver:
         self._open_blocks[key] = opened
         begin = 0
         while begin < work.rows.size and key in self._open_blocks:
-            batch = slice(begin, begin + self._batch_size())
+            share = self._speeds.share(self._half_interval, self._todo, max(self._executor.n_engines, 1))
+            batch = slice(begin, begin + share.n_images)
             begin = batch.stop
             rows = tuple(work.rows[batch].tolist())
             yield Task(
@@ -197,18 +215,10 @@ class Driver:
                 uris=work.uris[batch],
                 labels=work.owned.labels,
                 first_part=opened.take_parts(len(rows)),
-                seconds=self._half_interval,
+                seconds=share.seconds,
                 keep_labels=self._options.keep_labels,
                 image_seconds=self._options.image_seconds,
             )
-
-    def _batch_size(self) -> int:
-        """As many images as take an engine half a flush interval, but no more than an engine's share of the rest."""
-        if self._seconds_per_image is None:
-            return 1
-        by_time = int(self._half_interval / max(self._seconds_per_image, 1e-6))
-        by_share = self._todo // (_TASKS_PER_ENGINE * max(self._executor.n_engines, 1))
-        return max(1, min(_LARGEST_BATCH, by_time, by_share))
 
     def _collect(self, future: "Future[Any]", task: Task | FoldTask, since: float) -> None:
         """Note what became of a task."""
@@ -282,10 +292,8 @@ class Driver:
         self._todo -= len(outcome.images)
         if outcome.images:
             self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
-        mean = 0.0 if outcome.unreachable else outcome.seconds / len(outcome.images)
-        if mean:
-            before = mean if self._seconds_per_image is None else self._seconds_per_image
-            self._seconds_per_image = 0.5 * (before + mean)
+        if outcome.images and not outcome.unreachable:
+            self._speeds.note(outcome.engine, outcome.seconds / len(outcome.images))
         fold = None if self._cancelled.is_set() else opened.fold()
         if fold is not None:
             self._submit(fold_labels, fold)

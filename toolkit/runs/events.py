@@ -50,6 +50,14 @@ class EngineLost:
 
 
 @dataclass(frozen=True)
+class EnginesChanged:
+    """Engines have joined or left."""
+
+    n_engines: int
+    """How many there are now; with none, work waits for one."""
+
+
+@dataclass(frozen=True)
 class Counted:
     """The images were counted anew: some were added, or other drivers worked on them."""
 
@@ -97,5 +105,5 @@ class RunEnded:
     """What stopped it; empty otherwise."""
 
 
-Event = RunStarted | BatchEnded | EngineLost | Counted | Waiting | Paused | Flushed | RunEnded
+Event = RunStarted | BatchEnded | EngineLost | EnginesChanged | Counted | Waiting | Paused | Flushed | RunEnded
 Observer = Callable[[Event], None]

@@ -5,7 +5,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from toolkit.runs.events import BatchEnded, Counted, EngineLost, Event, Paused, RunEnded, RunStarted, State, Waiting
+from toolkit.runs.events import (
+    BatchEnded,
+    Counted,
+    EngineLost,
+    EnginesChanged,
+    Event,
+    Paused,
+    RunEnded,
+    RunStarted,
+    State,
+    Waiting,
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Progress:
     seconds: float
     """Since the call began."""
     n_engines: int
-    """Engines at hand when it began."""
+    """Engines at hand now."""
     engines_lost: int = 0
     """How often an engine died under its work."""
     reason: str = ""
@@ -73,6 +84,8 @@ class Progress:
             words.append(f"what is left is with {', '.join(self.waiting_for)}")
         if self.paused and not self.ended:
             words.append(f"paused: {self.paused}; it goes on once that is over")
+        if self.total and not self.n_engines and not self.ended:
+            words.append("no engine is left; it goes on once another has joined")
         if self.engines_lost:
             words.append(f"{self.engines_lost} engine{'s' if self.engines_lost > 1 else ''} lost")
         if self.ended and self.failed:
@@ -125,6 +138,8 @@ class ProgressCounter:
                 self._failed += event.failed
             case EngineLost():
                 self._lost += 1
+            case EnginesChanged():
+                self._started = replace(self._started, n_engines=event.n_engines)
             case Counted():
                 self._recount(event)
             case Paused():

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import itertools
 import os
 import socket
 import time
@@ -15,6 +16,8 @@ import numpy as np
 import torch
 
 from toolkit.catalog import LabelPlace
+from toolkit.engines.inside.activity import activity
+from toolkit.engines.inside.retirement import Abandoned, retirement
 from toolkit.models import Model, load_model
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
 from toolkit.runs.watchdog import Watchdog
@@ -55,7 +58,8 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     Returns
     -------
     BatchOutcome
-        One outcome per image that there was time for. One that cannot be read or segmented has an error code.
+        One outcome per image that there was time for. One that cannot be read or segmented has an error code. None at
+        all if this process is asked to end.
 
     Raises
     ------
@@ -67,6 +71,9 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
         Label maps cannot be written. Nothing of the batch counts then.
     """
     begin = time.monotonic()
+    name = f"{socket.gethostname()}:{os.getpid()}"
+    if retirement.asked:
+        return BatchOutcome(name, 0.0, ())
     if segmenter is None:
         segmenter = _load_once(task.work)
     finished: list[ImageOutcome] = []
@@ -77,13 +84,14 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
         with WriteBehind(functools.partial(_write_part, task)) as writer:
             for part in _parts(_segmented(task, segmenter, begin + task.seconds, unreachable)):
                 finished += [outcome for outcome, _ in part]
+                activity.count(len(part))
                 if task.keep_labels:
                     writer.submit([(outcome, labels) for outcome, labels in part if labels is not None])
             placed = {outcome.row: outcome for part in writer.results() for outcome in part}
     finally:
         watchdog.unset()
     return BatchOutcome(
-        engine=f"{socket.gethostname()}:{os.getpid()}",
+        engine=name,
         seconds=time.monotonic() - begin,
         images=tuple(placed.get(outcome.row, outcome) for outcome in finished),
         unreachable="".join(unreachable),
@@ -117,8 +125,13 @@ def segmenter_of(work: Work, model: Model) -> Segmenter:
         work.protocol,
         execution=work.execution,
         soft_composition=work.soft_composition,
-        on_step=_watchdog().kick,
+        on_step=_on_step,
     )
+
+
+def _on_step() -> None:
+    _watchdog().kick()
+    retirement.check()
 
 
 @dataclass(eq=False)
@@ -172,12 +185,13 @@ def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[np.ndarray]"]]:
 
 
 def _segmented(task: Task, segmenter: Segmenter, deadline: float, unreachable: list[str]) -> Iterator[_Segmented]:
-    """The outcomes of the images that were begun before the deadline, in order; if a server cannot be reached, of those
-    before that, and what is to be said of it is added to ``unreachable``."""
+    """The outcomes of the images that were begun before the deadline, in order; of fewer if this process is asked to
+    end, or if a server cannot be reached, of which is added to ``unreachable`` what is to be said."""
     in_work: deque[_InWork] = deque()
     clock = _Clock()
     for (row, uri), reading in _read(task):
         _watchdog().kick()
+        activity.set(uri)
         image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
         in_work.append(image)
         try:
@@ -190,6 +204,8 @@ def _segmented(task: Task, segmenter: Segmenter, deadline: float, unreachable: l
             break
         except AccessError:
             raise
+        except Abandoned:
+            break
         except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
             if image.pixels is None:
                 image.fail(error)
@@ -197,11 +213,15 @@ def _segmented(task: Task, segmenter: Segmenter, deadline: float, unreachable: l
             _one_by_one(in_work, segmenter)  # not in the handler, where the error keeps memory that is needed now
         while in_work and in_work[0].ended:
             yield _outcome(in_work.popleft(), clock)
-        if time.monotonic() >= deadline:
+        if time.monotonic() >= deadline or retirement.asked:
             break
-    with contextlib.suppress(Exception):  # which image it was is found out and recorded
-        segmenter.finish()
-    _one_by_one(in_work, segmenter)
+    try:
+        with contextlib.suppress(Exception):  # which image it was is found out and recorded
+            segmenter.finish()
+        _one_by_one(in_work, segmenter)
+    except Abandoned:
+        in_work = deque(itertools.takewhile(lambda image: image.ended, in_work))
+        segmenter.reset()
     yield from (_outcome(image, clock) for image in in_work)
 
 
@@ -210,6 +230,8 @@ def _one_by_one(in_work: deque[_InWork], segmenter: Segmenter) -> None:
     waiting = [(image, image.pixels) for image in in_work if not image.ended and image.pixels is not None]
     if waiting:
         segmenter.reset()
+    for image, _ in waiting:
+        image.result = None
     for image, pixels in waiting:
         try:
             image.result = segmenter.add(pixels)

@@ -1,0 +1,171 @@
+"""Engines that this process starts and stops, by the launcher that a profile names."""
+
+import contextlib
+import logging
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from toolkit.engines.environment import engine_environment
+from toolkit.engines.lifetime import parent_environment
+
+_POLL_SECONDS = 0.1
+
+# An idle engine ends within half a second of SIGTERM; one that runs a task would first finish its image.
+_SECONDS_TO_END = 1.0
+
+
+class EngineSets:
+    """Engines of one profile, started a few at a time.
+
+    Parameters
+    ----------
+    profile_dir
+        A profile directory that can be written.
+    cluster_id
+        Which controller they join: that of a cluster which runs already. None: one that is started here, with a new id.
+    """
+
+    def __init__(self, profile_dir: Path, cluster_id: str | None = None) -> None:
+        from ipyparallel.cluster.launcher import LocalEngineSetLauncher
+
+        from toolkit.engines.launchers import LocalEngines
+
+        self.profile_dir = profile_dir
+        self.cluster = _configured_cluster(profile_dir, cluster_id)
+        if self.cluster.engine_launcher_class is LocalEngineSetLauncher:
+            self.cluster.engine_launcher_class = LocalEngines
+        self.log_file = profile_dir / "log" / f"cluster-{self.cluster.cluster_id}.log"
+        self.logger = _log_to(self.log_file, self.cluster)
+        self._remembered: set[psutil.Process] = set()
+
+    @property
+    def are_here(self) -> bool:
+        """Whether the engines are processes of this machine, rather than of others or jobs of a scheduler."""
+        from ipyparallel.cluster.launcher import LocalEngineSetLauncher, SSHLauncher
+
+        launcher = self.cluster.engine_launcher_class
+        return issubclass(launcher, LocalEngineSetLauncher) and not issubclass(launcher, SSHLauncher)
+
+    @property
+    def are_queued(self) -> bool:
+        """Whether the engines are jobs of a scheduler, which may let them wait for hours."""
+        from ipyparallel.cluster.launcher import BatchSystemLauncher
+
+        return issubclass(self.cluster.engine_launcher_class, BatchSystemLauncher)
+
+    def start_engines(self, n: int, among: int) -> None:
+        """Start ``n`` more engines; returns when they are processes, or stand in a scheduler's queue.
+
+        Parameters
+        ----------
+        n
+            How many.
+        among
+            How many there will be, with those; where they share this machine's cores.
+
+        Raises
+        ------
+        Exception
+            Whatever kept them from being started.
+        """
+        shared = engine_environment(among) if self.are_here else {}
+        environment = shared | self.environment(self.cluster.engine_launcher_class)
+        self.cluster.start_engines_sync(n, environment=environment)
+        self.remember()
+
+    def environment(self, launcher_class: Any) -> dict[str, str]:
+        """Environment of what a launcher starts: that of the profile, and what binds it to this process."""
+        cluster = self.cluster
+        configured = launcher_class(parent=cluster, log=cluster.log, profile_dir=cluster.profile_dir).environment
+        return {**configured, **parent_environment()}
+
+    def living(self) -> list[psutil.Process]:
+        """The engines that were started as processes of this machine and live."""
+        return list(filter(is_alive, self.started()))
+
+    def started(self) -> list[psutil.Process]:
+        """Every engine that was started as a process of this machine, alive or dead."""
+        sets = [launcher for engine_set in self.cluster.engines.values() for launcher in _members(engine_set)]
+        return [process for launcher in sets if (process := getattr(launcher, "process", None)) is not None]
+
+    def remember(self) -> None:
+        """Note all processes of this machine that are to end with the cluster, as long as they can be found: the
+        schedulers of a controller that was killed live on."""
+        controller = getattr(self.cluster.controller, "process", None)
+        for process in [*([] if controller is None else [controller]), *self.started()]:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                self._remembered |= {process, *process.children(recursive=True)}
+
+    def stop(self, keep_log: bool = False) -> None:
+        """End all that was started here.
+
+        Parameters
+        ----------
+        keep_log
+            Leave the log, with the last output of every process in it.
+        """
+        self.remember()
+        _end(list(self._remembered))
+        if keep_log:
+            for launcher in filter(None, [self.cluster.controller, *self.cluster.engines.values()]):
+                self.logger.warning("%s", launcher.get_output())
+        self.cluster.stop_cluster_sync()
+        for handler in self.logger.handlers[:]:
+            self.logger.removeHandler(handler)
+            handler.close()
+        if not keep_log:
+            self.log_file.unlink(missing_ok=True)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether a process has not ended."""
+    # An orphan stays a zombie where the first process of a container collects none; psutil would wait for it.
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _configured_cluster(profile_dir: Path, cluster_id: str | None) -> Any:
+    import ipyparallel
+
+    # No parent: a notebook's own configuration is not the cluster's. No exit handler of ipyparallel: it prints. No
+    # delay between controller and engines: engines are told where the controller listens once it does.
+    options: dict[str, Any] = {"parent": None, "log": logging.Logger("cluster"), "shutdown_atexit": False, "delay": 0}
+    if cluster_id is not None:  # beside the file by which its owner knows it
+        options |= {
+            "cluster_id": cluster_id,
+            "cluster_file": str(profile_dir / "log" / f"joined-{time.time_ns()}.json"),
+        }
+    cluster = ipyparallel.Cluster(profile_dir=str(profile_dir), **options)
+    cluster.log.addHandler(logging.NullHandler())
+    return cluster
+
+
+def _log_to(path: Path, cluster: Any) -> logging.Logger:
+    """Send what ipyparallel has to say to a file; in a notebook it would go to the cell's output."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    logger: logging.Logger = cluster.log
+    logger.setLevel(logging.INFO)  # at DEBUG the launchers copy every process's output to stderr
+    logger.addHandler(handler)
+    return logger
+
+
+def _members(engine_set: Any) -> list[Any]:
+    return list(getattr(engine_set, "launchers", {}).values()) or [engine_set]
+
+
+def _end(processes: list[psutil.Process]) -> None:
+    for send in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(send)
+        deadline = time.monotonic() + _SECONDS_TO_END
+        while time.monotonic() < deadline and (processes := list(filter(is_alive, processes))):
+            time.sleep(_POLL_SECONDS)

@@ -1,0 +1,58 @@
+"""What an engine is and does, answered on its control channel: at once, also while it is at work."""
+
+import functools
+import socket
+from typing import Any
+
+import psutil
+
+from toolkit.engines.inside.activity import activity
+from toolkit.engines.inside.devices import device, gpu_usage
+from toolkit.engines.inside.retirement import retirement
+
+REQUEST = "segscape_status_request"
+_REPLY = "segscape_status_reply"
+
+
+def answer_requests(engine: Any) -> bool:
+    """Have an ``IPEngine`` answer `REQUEST`, in its control thread; whether it did not do so already."""
+    kernel = engine.kernel
+    if REQUEST in kernel.control_handlers:
+        return False
+
+    def answer(stream: Any, ident: Any, parent: Any) -> None:
+        content = {"status": "ok", **describe()}
+        kernel.session.send(stream, _REPLY, content=content, parent=parent, ident=ident)
+
+    _process().cpu_percent()  # the first call only sets the mark from which the next one counts
+    kernel.control_handlers[REQUEST] = answer
+    return True
+
+
+def describe() -> dict[str, Any]:
+    """This process as a row of `Cluster.resources`, without its number."""
+    process = _process()
+    with process.oneshot():
+        row: dict[str, Any] = {
+            "host": socket.gethostname(),
+            "pid": process.pid,
+            "device": device(),
+            "cpu_percent": process.cpu_percent(),
+            "memory": process.memory_info().rss,
+            "threads": process.num_threads(),
+            "since": process.create_time(),
+        }
+    gpu = gpu_usage()
+    return {
+        **row,
+        "gpu_memory": gpu and gpu.memory,
+        "gpu_load": gpu and gpu.load,
+        "doing": "leaving" if retirement.asked else activity.doing,
+        "images": activity.images,
+        "images_per_second": round(activity.images_per_second, 3),
+    }
+
+
+@functools.cache
+def _process() -> psutil.Process:
+    return psutil.Process()

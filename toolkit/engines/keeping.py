@@ -1,0 +1,185 @@
+"""Keeping as many engines as were asked for: those that die are replaced, those too many leave."""
+
+import contextlib
+import socket
+import threading
+import time
+from collections import deque
+from typing import Any
+
+import psutil
+
+from toolkit.engines.engine_sets import EngineSets
+from toolkit.engines.inside.retirement import GRACE_SECONDS
+from toolkit.engines.resources import EngineResources
+
+_POLL_SECONDS = 0.2
+_ASK_SECONDS = 0.5
+
+# Engines that die faster than this die of something that new ones would die of too.
+_MOST_REPLACED = 30
+_REPLACED_SECONDS = 60.0
+_SECONDS_AFTER_ERROR = 30.0
+
+_SECONDS_TO_RETIRE = GRACE_SECONDS + 20.0  # and an image or so that it was at when the work cannot be given up
+_SECONDS_TO_REJOIN = 5.0
+
+
+class Keeper:
+    """A thread that keeps the number of engines.
+
+    Parameters
+    ----------
+    client
+        A connected ``ipyparallel.Client``.
+    resources : EngineResources
+        Which engine is which process.
+    engines : EngineSets
+        Starts engines.
+    n : int
+        How many there are to be.
+    replace : bool
+        Whether engines that die are replaced.
+    joined : bool
+        Whether there are engines that somebody else started, perhaps on this machine.
+    """
+
+    def __init__(
+        self,
+        client: Any,
+        resources: EngineResources,
+        engines: EngineSets,
+        n: int,
+        *,
+        replace: bool = False,
+        joined: bool = False,
+    ) -> None:
+        self._client = client
+        self._resources = resources
+        self._engines = engines
+        self._replace = replace
+        self._logger = engines.logger
+        self._by_process = engines.are_here and not joined
+        self._lock = threading.Lock()
+        self._n = n
+        self._short = 0
+        """How many are to be started though none died."""
+        self._seen: set[int] = set()
+        self._coming = max(0, n - len(client.ids))
+        """How many of another machine were started and have not joined."""
+        self._retiring: dict[int, float] = {}
+        self._joined: set[psutil.Process] = set()
+        self._astray: dict[psutil.Process, float] = {}
+        self._replaced: deque[float] = deque(maxlen=_MOST_REPLACED)
+        self._not_before = 0.0
+        self._gave_up = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="engine-keeper", daemon=True)
+        self._thread.start()
+
+    @property
+    def are_queued(self) -> bool:
+        """Whether engines may come only after hours."""
+        return self._engines.are_queued
+
+    @property
+    def replaces(self) -> bool:
+        """Whether an engine that died just now will be replaced: asked for, and not given up."""
+        return (self._replace or self._coming > 0) and not self._gave_up and self._thread.is_alive()
+
+    def scale(self, n: int) -> None:
+        """From now on there are to be so many."""
+        with self._lock:
+            self._short = max(0, n - self._n) + (self._short if n > self._n else 0)
+            self._n = n
+            self._gave_up = False
+            self._not_before = 0.0
+            self._replaced.clear()
+
+    def stop(self) -> None:
+        """Look after engines no more; returns once nothing is being started."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(_POLL_SECONDS):
+            try:
+                self._look()
+            except OSError:  # the client was closed
+                return
+            except Exception:
+                self._logger.exception("engines are not looked after any more")
+                return
+
+    def _look(self) -> None:
+        with self._lock:
+            ids = set(self._client.ids)
+            self._coming = max(0, self._coming - len(ids - self._seen))
+            self._seen |= ids
+            strangers = ids - self._resources.identities().keys()
+            if strangers:
+                self._resources.ask(_ASK_SECONDS, strangers)
+            self._retire(ids)
+            if not self._by_process:
+                present = len(ids - self._retiring.keys()) + self._coming
+            else:
+                leaving = self._pids(ids & self._retiring.keys())
+                processes = self._without_astray(self._engines.living(), ids)
+                present = sum(process.pid not in leaving for process in processes)
+            self._fill(self._n - present)
+
+    def _retire(self, ids: set[int]) -> None:
+        """Send those too many home, the newest first; end those that do not go."""
+        self._retiring = {engine: since for engine, since in self._retiring.items() if engine in ids}
+        staying = sorted(ids - self._retiring.keys())
+        for engine in staying[self._n :]:
+            self._retiring[engine] = time.monotonic()
+            self._signal(engine, "SIGTERM")
+        for engine, since in self._retiring.items():
+            if time.monotonic() - since > _SECONDS_TO_RETIRE:
+                self._signal(engine, "SIGKILL")
+
+    def _signal(self, engine: int, name: str) -> None:
+        self._logger.info("engine %d gets %s", engine, name)
+        with contextlib.suppress(IndexError):  # it left meanwhile
+            self._client.send_signal(name, targets=engine, block=False)
+
+    def _without_astray(self, processes: list[psutil.Process], ids: set[int]) -> list[psutil.Process]:
+        """The engines without those that the controller has given up, as after SIGSTOP, which are ended: they would get
+        no work any more."""
+        members, now = self._pids(ids), time.monotonic()
+        self._joined = {process for process in processes if process in self._joined or process.pid in members}
+        astray = {process for process in self._joined if process.pid not in members}
+        self._astray = {process: self._astray.get(process, now) for process in astray}
+        for process, since in self._astray.items():
+            if now - since > _SECONDS_TO_REJOIN:
+                self._logger.warning("engine process %d was given up by the controller; it is ended", process.pid)
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
+        return [process for process in processes if process not in astray]
+
+    def _pids(self, engines: set[int]) -> set[int]:
+        """The processes of this machine that are these engines."""
+        known = self._resources.identities()
+        return {known[engine][1] for engine in engines if engine in known and known[engine][0] == socket.gethostname()}
+
+    def _fill(self, n_missing: int) -> None:
+        new = min(n_missing, self._short)
+        replaced = n_missing - new if self._replace else 0
+        now = time.monotonic()
+        if new + replaced <= 0 or self._gave_up or now < self._not_before:
+            return
+        if replaced and len(self._replaced) == _MOST_REPLACED and now - self._replaced[0] < _REPLACED_SECONDS:
+            self._gave_up = True
+            words = "%d engines died within %g s; no more are started until Cluster.scale is called"
+            self._logger.warning(words, _MOST_REPLACED, _REPLACED_SECONDS)
+            return
+        try:
+            self._engines.start_engines(new + replaced, among=self._n)
+        except Exception:
+            self._not_before = now + _SECONDS_AFTER_ERROR
+            self._logger.exception("no engine could be started; it is tried again in %g s", _SECONDS_AFTER_ERROR)
+            return
+        self._replaced.extend([now] * replaced)
+        self._short -= new
+        self._coming += new + replaced
