@@ -31,6 +31,19 @@ def clusters() -> Path:
     return shared_folder("clusters")
 
 
+def cache() -> Path:
+    """Where this machine keeps what can be fetched again: models that were sent to it, files of servers.
+
+    Returns
+    -------
+    pathlib.Path
+        The folder that the environment variable ``SEGSCAPE_CACHE`` names, or ``~/.cache/segscape``.
+    """
+    chosen = os.environ.get("SEGSCAPE_CACHE")
+    usual = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(chosen) if chosen else Path(usual).expanduser() / "segscape"
+
+
 def expand(path: str) -> str:
     """Replace the prefix ``data_catalog:`` by the data catalog's folder, so that a notebook's defaults hold anywhere.
 

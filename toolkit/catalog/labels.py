@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import zarr
 from zarr.abc.store import Store
+from zarr.storage import LocalStore
 
 from toolkit.catalog.errors import DamagedError, naming_damage
-from toolkit.catalog.layout import CHECKED_COMPRESSION, WRITE_ALL, label_path
+from toolkit.catalog.layout import CHECKED_COMPRESSION, WRITE_ALL, claim_path, label_path
 from toolkit.catalog.objects import is_empty_or_gone, remove_all
+from toolkit.catalog.owners import read_owner
 
 _CHUNK_PIXELS = 2**20
 _FOLDED_SHARD_PIXELS = 2**26
@@ -55,6 +57,17 @@ class LabelFolder:
     def key(self) -> tuple[int, int, int]:
         """What tells it from others of its run: segment, block and generation."""
         return self.segment, self.block, self.generation
+
+    def is_in_reach(self, owner: str) -> bool:
+        """Whether this process sees the catalog that a driver of this name works on, and not a copy or another one."""
+        if isinstance(self.store, LocalStore) and not self.store.root.is_dir():
+            return False  # and it must not come to be
+        path = claim_path(self.run_id, self.segment, self.block, self.generation)
+        try:
+            found = read_owner(self.store, path)
+        except Exception:  # noqa: BLE001  no keys for it, no way to it, nothing that can be read: no
+            return False
+        return found is not None and found.name == owner
 
     def write(self, part: int, label_maps: Sequence[np.ndarray]) -> list[LabelPlace]:
         """Write label maps ``(height, width)`` as one array (two objects), and say where each lies."""

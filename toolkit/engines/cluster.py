@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _POLL_SECONDS = 0.2
-_IDENTIFY_SECONDS = 5.0
+_IDENTIFY_SECONDS = 2.0
 _RESOURCES_SECONDS = 1.0
 
 # How long work waits for engines when none is left: a dead engine is reported after 5 s, and a moment later another

@@ -5,9 +5,10 @@ from typing import Any
 from toolkit.engines.lifetime import exit_with_parent
 
 _LOOPBACK = "127.0.0.1"
+_HEARTBEAT_MS = 1000
 
 
-def configure_controller(c: Any, ip: str) -> None:
+def configure_controller(c: Any, ip: str, silent_seconds: float = 30.0) -> None:
     """Fill in the settings of an ``ipcontroller_config.py``.
 
     Parameters
@@ -17,6 +18,9 @@ def configure_controller(c: Any, ip: str) -> None:
     ip : str
         Where to listen: ``"127.0.0.1"``, for engines on this machine only; ``"*"``, on all networks; or an address of
         this machine. Beyond loopback all connections are encrypted, and take the key that lies in ``security/``.
+    silent_seconds : float
+        An engine that gives no sign of life for so long counts as dead: it was stopped, or its machine is gone. Nothing
+        that the engine does can keep it from giving that sign. Of one that just ends the controller hears at once.
     """
     c.IPController.ip = ip
     if ip != _LOOPBACK:
@@ -25,8 +29,7 @@ def configure_controller(c: Any, ip: str) -> None:
     c.IPController.db_class = "NoDB"
     # One task per engine at a time, so that an engine that dies takes no other task along.
     c.TaskScheduler.hwm = 1
-    # An engine joins at its first heartbeat (ms), and counts as dead after 30 s without one. Of an engine that dies on
-    # a machine that lives, the controller hears at once.
-    c.HeartMonitor.period = 1000
-    c.HeartMonitor.max_heartmonitor_misses = 30
+    # An engine joins at its first heartbeat.
+    c.HeartMonitor.period = _HEARTBEAT_MS
+    c.HeartMonitor.max_heartmonitor_misses = max(1, round(1000 * silent_seconds / _HEARTBEAT_MS))
     exit_with_parent()

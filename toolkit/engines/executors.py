@@ -116,6 +116,18 @@ class Executor(Protocol):
         """
         ...
 
+    def submit_to(self, engine: int, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
+        """Run ``function(task)`` on one engine, after what it is at; otherwise as `submit`.
+
+        Parameters
+        ----------
+        engine
+            Its id in the cluster.
+        function, task
+            See `submit`.
+        """
+        ...
+
     def close(self) -> None:
         """Cancel what has not finished and release the executor; the engines go on living. May be called twice."""
         ...

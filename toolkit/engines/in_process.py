@@ -38,6 +38,10 @@ class InProcessExecutor:
         self._thread.submit(self._run, future, function, task)
         return future
 
+    def submit_to(self, engine: int, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
+        """Run ``function(task)`` in the thread; see `Executor.submit_to`."""
+        return self.submit(function, task)
+
     def close(self) -> None:
         """Cancel what has not begun and wait for the task that is running."""
         self._closed.set()

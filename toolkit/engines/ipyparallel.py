@@ -96,7 +96,16 @@ class IPyParallelExecutor:
 
     def submit(self, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
         """Run ``function(task)`` on an engine; see `Executor.submit`."""
-        payload = _pickle_call(function, task)
+        return self._submit(lambda: self._view, _pickle_call(function, task))
+
+    def submit_to(self, engine: int, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
+        """Run ``function(task)`` on one engine; see `Executor.submit_to`."""
+        try:
+            return self._submit(lambda: self._client[engine], _pickle_call(function, task))
+        except IndexError:
+            raise EngineLostError(engine) from None
+
+    def _submit(self, view: Callable[[], Any], payload: bytes) -> "Future[Any]":
         future = self._outstanding.new()
         if self._closed.is_set():  # looked at only now: what is outstanding before close() is cancelled by it
             future.cancel()
@@ -107,10 +116,13 @@ class IPyParallelExecutor:
             return future
         try:
             with self._submitting:
-                answer = self._view.apply_async(_run_on_engine, payload)
+                answer = view().apply_async(_run_on_engine, payload)
                 self._forget_history()
         except OSError:  # the client was closed between the check and the call
             self._fail(future, NoEnginesError("the connection to the cluster is closed"))
+        except IndexError:
+            future.cancel()
+            raise
         else:
             answer.add_done_callback(lambda answer: self._resolve(future, answer))
         return future

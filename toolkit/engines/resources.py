@@ -50,7 +50,7 @@ class EngineResources:
         self._lock = threading.Lock()
         self._questions: dict[int, Any] = {}  # by engine: the last one, answered or not
         self._answers: dict[int, dict[str, Any]] = {}
-        self._begun: set[int] = set()
+        self._taught: set[int] = set()
 
     def ask(self, timeout: float, engines: Iterable[int] | None = None) -> None:
         """Ask engines, all by default, and wait at most ``timeout`` seconds for their answers."""
@@ -64,11 +64,9 @@ class EngineResources:
                 question.wait(max(0.0, deadline - time.monotonic()))
                 if question.done():
                     self._answers[engine] = question.result()["content"]
-                elif engine not in self._answers and engine not in self._begun:
-                    self._begun.add(engine)  # one whose profile knows nothing of us
-                    with contextlib.suppress(IndexError, OSError):
-                        self._client[engine].apply_async(begin)
-                    self._questions.pop(engine)  # which it will never answer
+                elif engine not in self._answers:  # one whose profile knows nothing of us will never answer
+                    self._questions.pop(engine)
+                    self._teach(engine)
 
     def identities(self) -> dict[int, tuple[str, int]]:
         """Host and pid of the engines that have said so, by engine; of those that have left, too."""
@@ -92,6 +90,13 @@ class EngineResources:
             self._questions[engine] = question
             return question
         return None
+
+    def _teach(self, engine: int) -> None:
+        """Have an engine answer from now on; once it has done what it is at."""
+        if engine not in self._taught:
+            self._taught.add(engine)
+            with contextlib.suppress(IndexError, OSError):
+                self._client[engine].apply_async(begin)
 
     def _row(self, engine: int) -> dict[str, Any]:
         question, answer = self._questions.get(engine), self._answers.get(engine, {})

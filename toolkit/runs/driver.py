@@ -4,14 +4,16 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
 from toolkit.catalog import FAILED, PENDING, Catalog, Failure, FailureLog, Heartbeat, Owner
 from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.engines import EngineLostError, Executor, NoEnginesError
+from toolkit.runs.delivery import Deliveries
 from toolkit.runs.events import (
     BatchEnded,
     Counted,
@@ -25,10 +27,12 @@ from toolkit.runs.events import (
 )
 from toolkit.runs.folding import fold_labels
 from toolkit.runs.open_block import OpenBlock
+from toolkit.runs.packing import place
 from toolkit.runs.queue import BlockOfWork, BlockQueue
 from toolkit.runs.speeds import TASKS_PER_ENGINE, Speeds
-from toolkit.runs.tasks import BatchOutcome, FoldOutcome, FoldTask, ImageOutcome, Task, Work
+from toolkit.runs.tasks import BatchOutcome, FoldTask, ImageOutcome, LabelsBy, Task, Work
 from toolkit.runs.watchdog import gave_up
+from toolkit.sources import is_remote
 
 _MOST_LOSSES = 3
 _MOST_LOSSES_IN_A_ROW = 20
@@ -45,6 +49,8 @@ class DriverOptions:
     """Work on the images that failed, instead of those that are pending."""
     keep_labels: bool = True
     """Whether label maps are written."""
+    labels_by: LabelsBy = "auto"
+    """Who writes them."""
     flush_seconds: float = 5.0
     """Finished work is on disk after this many seconds: half of them for a batch, half until the next flush."""
     image_seconds: float | None = None
@@ -76,6 +82,8 @@ class Driver:
         When set, what is in progress is finished and nothing else begun.
     owner : Owner
         How claims and logs name this driver.
+    deliveries : Deliveries, optional
+        Bring the model to engines that cannot load it.
     """
 
     def __init__(
@@ -89,6 +97,7 @@ class Driver:
         emit: Observer,
         cancelled: Flag,
         owner: Owner,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self._catalog = catalog
         self._work = work
@@ -98,6 +107,10 @@ class Driver:
         self._emit = emit
         self._cancelled = cancelled
         self._heartbeat = Heartbeat(catalog.store, owner, options.time_to_live)
+        self._owner = owner
+        self._deliveries = deliveries
+        self._here = ThreadPoolExecutor(1, thread_name_prefix="labels")
+        """Writes the label maps that engines cannot write."""
         self._queue = BlockQueue(catalog, run_id, owner, FAILED if options.retry else PENDING)
         self._run_id = run_id
         self._log = FailureLog(catalog.store, run_id, owner)
@@ -105,6 +118,8 @@ class Driver:
         self._open_blocks: dict[tuple[int, int, int], OpenBlock] = {}
         self._running: dict[Future[Any], tuple[Task | FoldTask, float]] = {}
         """What engines are at, and since when (monotonic seconds)."""
+        self._labels_are_ours: set[tuple[int, int, int]] = set()
+        """Blocks of which engines could not write all label maps."""
         self._paused = False
         self._reached_at = self._probe_at = -math.inf
         self._again: deque[Task] = deque()
@@ -132,6 +147,7 @@ class Driver:
             try:
                 self._loop()
             finally:
+                self._here.shutdown(cancel_futures=True)
                 self._flush()
             self._count()
 
@@ -217,6 +233,8 @@ class Driver:
                 first_part=opened.take_parts(len(rows)),
                 seconds=share.seconds,
                 keep_labels=self._options.keep_labels,
+                labels_by=self._options.labels_by,
+                driver=self._owner.name,
                 image_seconds=self._options.image_seconds,
             )
 
@@ -238,12 +256,43 @@ class Driver:
             raise NoEnginesError("the cluster was stopped while the run went on") from error
         else:
             self._losses_in_a_row = 0
-            if opened is not None and isinstance(outcome, FoldOutcome):
+            if opened is None:
+                return
+            if isinstance(task, FoldTask):
                 opened.note_fold(outcome)
-            elif opened is not None and isinstance(task, Task):
-                self._note(opened, task, outcome)
-                self._again.extend(_remainder(opened, task, outcome))
-                self._note_server(outcome, since)
+            elif outcome.packed:
+                self._labels_are_ours.add(task.labels.key)
+                self._running[self._here.submit(place, (task, outcome))] = task, since
+            else:
+                self._take(opened, task, outcome, since)
+
+    def _take(self, opened: OpenBlock, task: Task, outcome: BatchOutcome, since: float) -> None:
+        self._check_seen_here(outcome, task)
+        self._note(opened, task, outcome)
+        self._again.extend(_remainder(opened, task, outcome))
+        self._note_server(outcome, since)
+        lacking = outcome.lacks_model
+        if lacking is not None:
+            if self._deliveries is None:
+                raise NoEnginesError(f"the engine on {lacking.host} cannot load the model ({lacking.reason})")
+            self._deliveries.bring(lacking.host, lacking.number, lacking.reason)
+
+    def _check_seen_here(self, outcome: BatchOutcome, task: Task) -> None:
+        """Stop rather than have all images of a folder fail that an engine's machine does not have.
+
+        Raises
+        ------
+        FileNotFoundError
+            The engine says that a file is missing which is here.
+        """
+        uris = dict(zip(task.rows, task.uris, strict=True))
+        for image in outcome.images:
+            uri = uris[image.row]
+            if image.error == "missing" and not is_remote(uri) and Path(uri).exists():
+                raise FileNotFoundError(
+                    f"{uri} is here, but not for the engine {outcome.engine}: its machine does not share that folder; "
+                    "give the images as sftp://…, or mount the folder there under the same path"
+                )
 
     def _note_server(self, outcome: BatchOutcome, since: float) -> None:
         """Pause if a server of images cannot be reached, unless others have reached it meanwhile; go on once it can."""
@@ -295,7 +344,9 @@ class Driver:
         if outcome.images and not outcome.unreachable:
             self._speeds.note(outcome.engine, outcome.seconds / len(outcome.images))
         fold = None if self._cancelled.is_set() else opened.fold()
-        if fold is not None:
+        if fold is not None and fold.labels.key in self._labels_are_ours:
+            self._running[self._here.submit(fold_labels, fold)] = fold, time.monotonic()
+        elif fold is not None:
             self._submit(fold_labels, fold)
 
     def _seconds_to_flush(self) -> float:
@@ -310,6 +361,7 @@ class Driver:
             opened.flush()
             if opened.is_complete:
                 del self._open_blocks[key]
+                self._labels_are_ours.discard(key)
             elif opened.owned.is_overtaken:
                 self._let_go(key)
         self._flushed_at = time.monotonic()

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from zarr.storage import MemoryStore
 
@@ -17,10 +17,11 @@ from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.display import LiveDisplay
 from toolkit.engines import Cluster, Executor, InProcessExecutor, NoEnginesError
 from toolkit.models import Model, load_model
+from toolkit.runs.delivery import Deliveries
 from toolkit.runs.driver import Driver, DriverOptions
 from toolkit.runs.events import Event, Observer, RunEnded
 from toolkit.runs.progress import Progress, ProgressCounter
-from toolkit.runs.tasks import Work
+from toolkit.runs.tasks import LabelsBy, Work
 from toolkit.runs.worker import segment_batch, segmenter_of
 from toolkit.segmentation import NUMERICS_VERSION, Execution, Precision, Protocol
 from toolkit.segmentation.execution import device_of
@@ -175,6 +176,7 @@ def segment(
     cluster: Cluster | None = None,
     retry: Literal["failed"] | None = None,
     labels: bool = True,
+    labels_by: LabelsBy = "auto",
     soft_composition: bool = False,
     precision: Precision = "float32",
     compile: bool = False,
@@ -206,6 +208,10 @@ def segment(
         Work on the images that failed before, and on no others.
     labels : bool
         Whether label maps are kept, beside the compositions.
+    labels_by : "auto", "engines" or "driver"
+        Who writes them into the catalog. An engine that sees the catalog writes them itself; from one that does not, as
+        on a machine with no shared file system, they come compressed to this process, which writes them. ``"engines"``
+        and ``"driver"`` have it one way for all.
     soft_composition : bool
         Whether the mean class probability of each image is kept too; belongs to the run's settings.
     precision : str
@@ -248,7 +254,7 @@ def segment(
     limits = ReadLimits() if limits is None else limits
     check_model(model, protocol)
     _check_cluster(cluster, model, catalog)
-    _check_options(retry, limits, observers)
+    _check_options(retry, limits, observers, labels_by)
     _check_seconds("flush_seconds", flush_seconds, least=0.01, most=3600.0)
     _check_seconds("time_to_live", time_to_live, least=0.5, most=86400.0)
     if image_seconds is not None:
@@ -270,13 +276,15 @@ def segment(
     options = DriverOptions(
         retry=retry == "failed",
         keep_labels=labels,
+        labels_by=labels_by if cluster else "engines",
         flush_seconds=flush_seconds,
         image_seconds=image_seconds if cluster else None,
         time_to_live=time_to_live,
     )
     owner = Owner()
     catalog.start_session(run_id, owner, session)
-    run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled, owner))
+    deliveries = Deliveries(executor, model) if cluster else None
+    run.start(Driver(catalog, run_id, work, executor, function, options, run.emit, run.cancelled, owner, deliveries))
     return run
 
 
@@ -341,9 +349,11 @@ def _check_cluster(cluster: object, model: Model, catalog: Catalog) -> None:
         )
 
 
-def _check_options(retry: object, limits: object, observers: object) -> None:
+def _check_options(retry: object, limits: object, observers: object, labels_by: object) -> None:
     if retry not in (None, "failed"):
         raise ValueError(f"retry must be None or 'failed', not {retry!r}")
+    if labels_by not in get_args(LabelsBy):
+        raise ValueError(f"labels_by must be one of {get_args(LabelsBy)}, not {labels_by!r}")
     if not isinstance(limits, ReadLimits):
         raise TypeError(f"limits must be ReadLimits(max_pixels=…, max_bytes=…), not {limits!r}")
     if not isinstance(observers, Sequence) or not all(map(callable, observers)):

@@ -1,12 +1,15 @@
 """What travels between a driver and its engines: small frozen records, never pixels."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
 from toolkit.catalog import LabelFolder
 from toolkit.segmentation import Execution, Protocol
 from toolkit.sources import ReadLimits
+
+LabelsBy = Literal["auto", "engines", "driver"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,10 @@ class Task:
     """Whether label maps are written."""
     tries: int = 0
     """How often an engine died while it worked on this image alone."""
+    driver: str = ""
+    """Name of the driver that claimed the block; an engine that finds it in the catalog writes label maps itself."""
+    labels_by: LabelsBy = "auto"
+    """Who writes label maps; ``"auto"``: the engine where it sees the catalog, else the driver."""
     image_seconds: float | None = None
     """An engine that gets no further for so long ends itself; None: it does not."""
 
@@ -80,6 +87,32 @@ class ImageOutcome:
 
 
 @dataclass(frozen=True)
+class LacksModel:
+    """An engine that has no way to the model of a run."""
+
+    host: str
+    """Its machine."""
+    number: int
+    """Its id in the cluster."""
+    reason: str
+    """What it tried, and what came of it."""
+
+
+@dataclass(frozen=True)
+class PackedLabels:
+    """Some images' label maps, one after the other, compressed."""
+
+    part: int
+    """Number of the array that they shall make."""
+    rows: tuple[int, ...]
+    """The images' rows."""
+    dtype: str
+    """``"uint8"`` or ``"uint16"``."""
+    content: bytes = field(repr=False)
+    """See `toolkit.runs.packing`."""
+
+
+@dataclass(frozen=True)
 class BatchOutcome:
     """What became of a task's images."""
 
@@ -88,9 +121,13 @@ class BatchOutcome:
     seconds: float
     """How long the engine was at it, reading included."""
     images: tuple[ImageOutcome, ...]
-    """One for each row of the task that it got to, at least one unless a server cannot be reached."""
+    """One for each row of the task that it got to, from the first on."""
     unreachable: str = ""
     """Why the engine got no further: which server does not answer; empty otherwise."""
+    lacks_model: LacksModel | None = None
+    """Why it did not begin: it cannot load the model."""
+    packed: tuple[PackedLabels, ...] = field(default=(), repr=False)
+    """Label maps that the driver is to write."""
 
 
 @dataclass(frozen=True)

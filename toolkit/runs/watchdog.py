@@ -24,13 +24,15 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._task: Task | None = None
+        self._leaves_notes = False
         self._kicked = time.monotonic()
         self._thread: threading.Thread | None = None
 
-    def set(self, task: Task) -> None:
-        """Watch over a task, if it has a time limit."""
+    def set(self, task: Task, *, leaves_notes: bool) -> None:
+        """Watch over a task, if it has a time limit; notes are left where the catalog is in reach."""
         if task.image_seconds is None:
             return
+        self._leaves_notes = leaves_notes
         self._task = task
         self.kick()
         if self._thread is None:
@@ -55,7 +57,7 @@ class Watchdog:
             task = self._task
             if task is None or task.image_seconds is None or time.monotonic() - self._kicked < task.image_seconds:
                 continue
-            if len(task.rows) == 1:
+            if len(task.rows) == 1 and self._leaves_notes:
                 folder = task.labels
                 put(folder.store, stuck_path(folder.run_id, folder.segment, task.rows[0]), b"")
             os._exit(_EXIT_CODE)

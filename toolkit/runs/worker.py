@@ -16,10 +16,13 @@ import numpy as np
 import torch
 
 from toolkit.catalog import LabelPlace
+from toolkit.engines.inside import engine_number
 from toolkit.engines.inside.activity import activity
 from toolkit.engines.inside.retirement import Abandoned, retirement
 from toolkit.models import Model, load_model
-from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
+from toolkit.models.sending import load_kept
+from toolkit.runs.packing import pack
+from toolkit.runs.tasks import BatchOutcome, ImageOutcome, LacksModel, PackedLabels, Task, Work
 from toolkit.runs.watchdog import Watchdog
 from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
 from toolkit.segmentation.pipeline import WriteBehind, read_ahead
@@ -36,12 +39,13 @@ from toolkit.sources import (
 # Label maps are gathered until they have this many pixels, then written as one array.
 _PART_PIXELS = 2**24
 _RUNS_KEPT = 2
+_SECONDS_WITHOUT_MODEL = 0.1
 FETCHES = 16
 """How many files of a server are fetched at once, ahead of those that are decoded."""
 
 
-class WrongModelError(RuntimeError):
-    """The engine's model of that name is not the one that the run began with."""
+class _NoModelError(RuntimeError):
+    """There is no way to the run's model from here."""
 
 
 def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcome:
@@ -59,12 +63,10 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     -------
     BatchOutcome
         One outcome per image that there was time for. One that cannot be read or segmented has an error code. None at
-        all if this process is asked to end.
+        all if this process is asked to end, or has no way to the model.
 
     Raises
     ------
-    WrongModelError
-        The model found here has another digest.
     AccessError
         A server of images takes no request of ours.
     OSError
@@ -75,26 +77,35 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     if retirement.asked:
         return BatchOutcome(name, 0.0, ())
     if segmenter is None:
-        segmenter = _load_once(task.work)
+        try:
+            segmenter = _load_once(task.work)
+        except _NoModelError as error:
+            time.sleep(_SECONDS_WITHOUT_MODEL)  # the same task may come again before the model does
+            return BatchOutcome(name, 0.0, (), lacks_model=LacksModel(socket.gethostname(), _number(), str(error)))
     finished: list[ImageOutcome] = []
     unreachable: list[str] = []
+    in_reach = task.labels.is_in_reach(task.driver)
+    by_engine = task.labels_by == "engines" or (task.labels_by == "auto" and in_reach)
     watchdog = _watchdog()
-    watchdog.set(task)
+    watchdog.set(task, leaves_notes=in_reach)
     try:
-        with WriteBehind(functools.partial(_write_part, task)) as writer:
+        with WriteBehind(functools.partial(_write_part if by_engine else _pack_part, task)) as writer:
             for part in _parts(_segmented(task, segmenter, begin + task.seconds, unreachable)):
                 finished += [outcome for outcome, _ in part]
                 activity.count(len(part))
-                if task.keep_labels:
-                    writer.submit([(outcome, labels) for outcome, labels in part if labels is not None])
-            placed = {outcome.row: outcome for part in writer.results() for outcome in part}
+                with_labels = [(outcome, labels) for outcome, labels in part if labels is not None]
+                if task.keep_labels and with_labels:
+                    writer.submit(with_labels)
+            written = writer.results()
     finally:
         watchdog.unset()
+    placed = {outcome.row: outcome for part in written if isinstance(part, list) for outcome in part}
     return BatchOutcome(
         engine=name,
         seconds=time.monotonic() - begin,
         images=tuple(placed.get(outcome.row, outcome) for outcome in finished),
         unreachable="".join(unreachable),
+        packed=tuple(part for part in written if isinstance(part, PackedLabels)),
     )
 
 
@@ -108,14 +119,30 @@ def _watchdog() -> Watchdog:
 
 @functools.lru_cache(maxsize=_RUNS_KEPT)
 def _load_once(work: Work) -> Segmenter:
-    model = load_model(work.model_source)
-    if model.digest != work.model_digest:
-        raise WrongModelError(
-            f"model {work.model_source!r} has digest {model.digest[:16]}… on {socket.gethostname()}, but the run began "
-            f"with {work.model_digest[:16]}…; give every engine the same model"
-        )
+    model = _model_of(work)
     model.network.to("cuda" if torch.cuda.is_available() else "cpu")
     return segmenter_of(work, model)
+
+
+def _model_of(work: Work) -> Model:
+    """The run's model: one that was sent here, or what its source gives if that is the same."""
+    model = load_kept(work.model_digest)
+    if model is not None:
+        return model
+    try:
+        model = load_model(work.model_source)
+    except Exception as error:
+        raise _NoModelError(f"model {work.model_source!r}: {error}") from error
+    if model.digest != work.model_digest:
+        raise _NoModelError(
+            f"model {work.model_source!r} has digest {model.digest[:16]}… here, {work.model_digest[:16]}… is wanted"
+        )
+    return model
+
+
+def _number() -> int:
+    number = engine_number()
+    return -1 if number is None else number
 
 
 def segmenter_of(work: Work, model: Model) -> Segmenter:
@@ -294,11 +321,19 @@ def _parts(segmented: Iterator[_Segmented]) -> Iterator[list[_Segmented]]:
         yield part
 
 
-def _write_part(task: Task, part: list[tuple[ImageOutcome, np.ndarray]]) -> list[ImageOutcome]:
+_Labelled = list[tuple[ImageOutcome, np.ndarray]]
+
+
+def _write_part(task: Task, part: _Labelled) -> list[ImageOutcome]:
     """Write the label maps of some images as one array, and note where they lie."""
-    if not part:
-        return []
-    # The first image's position makes the number: parts of one task never share an image.
-    number = task.first_part + task.rows.index(part[0][0].row)
-    places: list[LabelPlace] = task.labels.write(number, [labels for _, labels in part])
+    places: list[LabelPlace] = task.labels.write(_part_number(task, part), [labels for _, labels in part])
     return [replace(outcome, label_place=place.packed()) for (outcome, _), place in zip(part, places, strict=True)]
+
+
+def _pack_part(task: Task, part: _Labelled) -> PackedLabels:
+    return pack(_part_number(task, part), [outcome.row for outcome, _ in part], [labels for _, labels in part])
+
+
+def _part_number(task: Task, part: _Labelled) -> int:
+    # The first image's position makes the number: parts of one task never share an image.
+    return task.first_part + task.rows.index(part[0][0].row)

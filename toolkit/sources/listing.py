@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import glob
+import io
 import os
 import re
 import warnings
@@ -20,8 +21,8 @@ from toolkit import paths
 from toolkit.sources import objects, sftp
 from toolkit.sources.errors import NoImagesError, SourceError
 from toolkit.sources.formats import IMAGE_SUFFIXES, OTHER_PICTURE_SUFFIXES
-from toolkit.sources.reading import DEFAULT_LIMITS
-from toolkit.sources.uris import local_path, normalize_uri, scheme_of
+from toolkit.sources.reading import DEFAULT_LIMITS, read_bytes
+from toolkit.sources.uris import is_remote, local_path, normalize_uri, resolve_remote, scheme_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,8 +61,9 @@ def list_images(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
         * a glob pattern, ``**`` for any depth: the files it matches whatever their suffix, sorted;
         * the URI of a folder or a pattern on a server (``sftp://host/photos/**/*.jpg``, ``s3://bucket/photos``);
         * one image file;
-        * a table ``.csv``, ``.tsv`` or ``.parquet`` with a column ``uri``; its other columns become the covariates,
-          as times where all are ISO 8601 dates. Relative URIs start from the table's own folder;
+        * a table ``.csv``, ``.tsv`` or ``.parquet``, here or on a server, with a column ``uri``; its other columns
+          become the covariates, as times where all are ISO 8601 dates. Relative URIs start from the table's own folder,
+          and of a table on a server paths are paths there;
         * a DataFrame with a column ``uri``, relative URIs starting from the working directory;
         * an iterable of paths and URIs, taken verbatim: no patterns, and a path that does not exist stays in the list,
           to be recorded as a failed image later.
@@ -136,6 +138,12 @@ def _list_remote(uri: str) -> Listing:
         reason = f"{scheme}:// of another machine cannot be listed; give the list of its images' URIs"
         raise NoImagesError(f"images: {uri!r}: {reason}")
     stall = DEFAULT_LIMITS.stall_seconds
+    if uri.lower().endswith(_TABLE_SUFFIXES) and not glob.has_magic(uri):
+        try:
+            table = _read_table(uri, io.BytesIO(read_bytes(uri)))
+        except SourceError as error:
+            raise NoImagesError(f"images: {uri!r}: {error.reason}") from error
+        return _list_table(table, base=uri.rpartition("/")[0], name=uri)
     try:
         if glob.has_magic(uri):
             # What stands before the first magic is the folder to look through; the match is of decoded names.
@@ -196,17 +204,19 @@ def _list_elements(elements: Iterable[Any]) -> Listing:
     return Listing(_each_once(uris), None)
 
 
-def _read_table(path: str) -> pd.DataFrame:
+def _read_table(path: str, content: io.BytesIO | None = None) -> pd.DataFrame:
+    """A table by its path, or its content if that is at hand."""
     import pandas as pd
 
+    file = path if content is None else content
     try:
         if path.lower().endswith(".parquet"):
-            return pd.read_parquet(path)
+            return pd.read_parquet(file)
         # Names like 001 are text; and commas at the ends of lines do not make an index of the first column.
         separator = "\t" if path.lower().endswith(".tsv") else ","
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # rows longer than the header
-            return _with_times(pd.read_csv(path, sep=separator, index_col=False, dtype={_URI: str}))
+            return _with_times(pd.read_csv(file, sep=separator, index_col=False, dtype={_URI: str}))
     except (OSError, ValueError, NotImplementedError) as error:
         raise ValueError(
             f"images: the table {path!r} cannot be read: {error}; save it again as UTF-8 text or Parquet"
@@ -255,6 +265,8 @@ def _cell_uri(cell: Any, base: str | None, row: int, name: str) -> str:
     where = f"images: {name}, row {row} (counted from 0)"
     if isinstance(cell, str | os.PathLike):
         text = os.fspath(cell)
+        if text.strip() and base is not None and is_remote(base) and not is_remote(text) and "://" not in text:
+            return resolve_remote(base, text)
         if text.strip():
             return normalize_uri(cell, base)
     elif not pd.isna(cell):

@@ -19,6 +19,7 @@ SCHEMES = ("s3", "gs", "az", "http", "https")
 
 _WEB = ("http", "https")
 _CONNECT_SECONDS = 15
+_MOST_SECONDS = 3600  # for a whole object, as long as some of it comes all the time
 _STORES_KEPT = 32
 _OF_KEYS = re.compile("InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|RequestTimeTooSkewed")
 _OF_BUCKET = re.compile("NoSuchBucket")
@@ -58,6 +59,19 @@ def read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
             reason = f"has {size} bytes, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes"
             raise SourceError("too_large", uri, reason)
         return bytes(found.bytes())
+    except (BaseError, OSError) as error:
+        raise _translated(error, uri, root) from error
+
+
+def version(uri: str, stall_seconds: float) -> str:
+    """What changes whenever the object does; raises as `read` does."""
+    store, path, root = _store_of(uri, stall_seconds)
+    import obstore
+    from obstore.exceptions import BaseError
+
+    try:
+        found = obstore.head(store, path)
+        return f"{found['e_tag']} {found['size']} {found['last_modified']}"
     except (BaseError, OSError) as error:
         raise _translated(error, uri, root) from error
 
@@ -103,7 +117,8 @@ def _connect(root: str, stall_seconds: float) -> Any:
         "client_options": {
             "allow_http": insecure,
             "connect_timeout": timedelta(seconds=min(_CONNECT_SECONDS, stall_seconds)),
-            "timeout": timedelta(seconds=stall_seconds),
+            "read_timeout": timedelta(seconds=stall_seconds),
+            "timeout": timedelta(seconds=_MOST_SECONDS),
         },
         "retry_config": {"max_retries": 0},  # `toolkit.sources.patience` does so for all schemes
     }

@@ -1,9 +1,12 @@
 """The bytes of an image by its URI: one reader per scheme."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from toolkit import paths
 from toolkit.sources import local, objects, sftp
+from toolkit.sources.cache import FileCache
 from toolkit.sources.errors import SourceError
 from toolkit.sources.patience import patiently
 from toolkit.sources.uris import LOCAL_SCHEME, scheme_of
@@ -21,10 +24,12 @@ class ReadLimits:
     max_bytes : int
         Largest allowed file in bytes.
     stall_seconds : float
-        A server that sends nothing for so long is out of reach. (Of an object store or web server: the whole object
-        must come within that time.)
+        A server that sends nothing for so long is out of reach.
     retry_seconds : float
         A server that is out of reach is asked again for so long.
+    cache_bytes : int
+        Files of servers are kept on each machine that read them, up to so many bytes in ``~/.cache/segscape`` (or where
+        ``SEGSCAPE_CACHE`` says); 0: none are. Worth while where the same images are read for several runs.
 
     Raises
     ------
@@ -42,8 +47,12 @@ class ReadLimits:
     """A server that sends nothing for so long is out of reach."""
     retry_seconds: float = 30.0
     """A server that is out of reach is asked again for so long."""
+    cache_bytes: int = 0
+    """Files of servers are kept on this machine up to so many bytes."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.cache_bytes, int) or isinstance(self.cache_bytes, bool) or self.cache_bytes < 0:
+            raise ValueError(f"cache_bytes: {self.cache_bytes!r} is no number of bytes; give 0 or more")
         for name, value in (("max_pixels", self.max_pixels), ("max_bytes", self.max_bytes)):
             if not isinstance(value, int) or isinstance(value, bool):
                 raise TypeError(f"{name}: {value!r} is a {type(value).__name__}; give a positive integer")
@@ -68,6 +77,13 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(objects.SCHEMES, objects.read),
 }
 """The reader of each scheme. A back end is one module with one such function, and one line here."""
+
+
+VERSIONS: dict[str, Callable[[str, float], str]] = {
+    "sftp": sftp.version,
+    **dict.fromkeys(objects.SCHEMES, objects.version),
+}
+"""What tells a file of a server from a later one of its name, by scheme."""
 
 
 def read_bytes(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
@@ -95,13 +111,30 @@ def read_bytes(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
         A server takes no request of ours, or is not the one that we know.
     """
     scheme = scheme_of(uri)
-    reader = READERS.get(scheme)
-    if reader is None:
+    if scheme not in READERS:
         readable = ", ".join(f"{name}://" for name in READERS)
         raise SourceError(
             "unsupported_scheme", uri, f"no reader for {scheme}://; give a local path or one of {readable}"
         )
-    data = patiently(lambda: reader(uri, limits.max_bytes, limits.stall_seconds), limits.retry_seconds)
+    data = patiently(lambda: _read(scheme, uri, limits), limits.retry_seconds)
     if not data:
         raise SourceError("empty", uri, "the file has no bytes; copy it again")
     return data
+
+
+def _read(scheme: str, uri: str, limits: ReadLimits) -> bytes:
+    if not limits.cache_bytes or scheme not in VERSIONS:
+        return READERS[scheme](uri, limits.max_bytes, limits.stall_seconds)
+    cache = _cache(limits.cache_bytes)
+    version = VERSIONS[scheme](uri, limits.stall_seconds)
+    kept = cache.get(uri, version)
+    if kept is not None and len(kept) <= limits.max_bytes:
+        return kept
+    data = READERS[scheme](uri, limits.max_bytes, limits.stall_seconds)
+    cache.put(uri, version, data)
+    return data
+
+
+@functools.cache
+def _cache(most_bytes: int) -> FileCache:
+    return FileCache(paths.cache() / "files", most_bytes)

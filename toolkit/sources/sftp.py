@@ -50,6 +50,11 @@ def read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
     return loop.run(_read(uri, max_bytes, stall_seconds))
 
 
+def version(uri: str, stall_seconds: float) -> str:
+    """What changes whenever the file does; raises as `read` does."""
+    return loop.run(_version(uri, stall_seconds))
+
+
 def walk(uri: str, stall_seconds: float) -> Iterator[str]:
     """URIs of all files below a folder, folder by folder, sorted; hidden ones are left out."""
     listing = _walk(uri, stall_seconds)
@@ -200,6 +205,13 @@ async def _read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
                 closing = asyncio.ensure_future(_close(file, stall_seconds))
                 _closing.add(closing)
                 closing.add_done_callback(_closing.discard)
+
+
+async def _version(uri: str, stall_seconds: float) -> str:
+    server, path = _server(uri)
+    async with server.room, _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds):
+        status = await client.stat(path)
+        return f"{status.size} {status.mtime} {status.mtime_ns}"
 
 
 async def _close(file: Any, stall_seconds: float) -> None:

@@ -2,6 +2,7 @@
 given up."""
 
 import os
+import sys
 from typing import Any
 
 from toolkit.engines.environment import engine_environment
@@ -22,13 +23,20 @@ def configure_engine(c: Any) -> None:
         What ipyparallel's ``get_config()`` returns there.
     """
     c.IPEngine.startup_command = _COMMAND
-    # Checked every 1.5 s: engines on other machines end half a minute after their controller.
-    c.IPEngine.max_heartbeat_misses = 20
     if sharing := os.environ.get(ENGINES_ON_HOST):  # before torch is loaded, and with it OpenMP
         os.environ |= {
             name: value for name, value in engine_environment(int(sharing)).items() if name not in os.environ
         }
     exit_with_parent()
+
+
+def engine_number() -> int | None:
+    """The id that this process has in its cluster; None if it is no engine."""
+    app = sys.modules.get("ipyparallel.engine.app")
+    if app is None or not app.IPEngine.initialized():
+        return None
+    number: int = app.IPEngine.instance().id
+    return number
 
 
 def begin() -> None:

@@ -1,7 +1,8 @@
-"""An engine that the controller has given up, for it was stopped or cut off for a while, joins again as a new one.
+"""An engine that the controller has given up joins again as a new one; an engine whose controller is gone ends.
 
-The controller takes an engine that gave no sign of life for dead, and never sends it another task: without this it
-would sit on its GPU for ever.
+The controller takes an engine that gave no sign of life (it was stopped, or cut off) for dead, and never sends it
+another task: without this it would sit on its GPU for ever. And where the controller was on another machine, nothing
+else tells an engine that it has ended.
 """
 
 import os
@@ -12,21 +13,32 @@ import time
 from typing import Any
 
 SECONDS_BETWEEN_QUESTIONS = 15.0
+"""An engine ends within about a minute of its controller."""
+
 _SECONDS_TO_ANSWER = 5.0
+_MOST_UNANSWERED = 3
+_SECONDS_TO_END = 10.0
 _THREAD_NAME = "membership"
 
 
 def watch(engine: Any) -> None:
-    """Ask the controller from time to time whether it still knows an ``IPEngine``; begin anew if it does not."""
+    """Ask the controller from time to time whether it still knows an ``IPEngine``; begin anew if it does not, end if it is gone."""
     threading.Thread(target=_watch, args=(engine,), name=_THREAD_NAME, daemon=True).start()
 
 
 def _watch(engine: Any) -> None:
-    while True:
+    was_known, unanswered = False, 0
+    while unanswered < _MOST_UNANSWERED:
         time.sleep(SECONDS_BETWEEN_QUESTIONS)
-        # Twice, so that nothing which is just changing is taken for lasting.
-        if _knows(engine) is False and _knows(engine) is False:
+        known = _knows(engine)
+        unanswered = unanswered + 1 if known is None else 0
+        if known is False and was_known:  # it takes some seconds until it is known at all
             _begin_anew(engine)
+        was_known |= bool(known)
+    engine.log.critical("the controller has not answered %d times in a row; ending", unanswered)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_SECONDS_TO_END)
+    os._exit(1)
 
 
 def _knows(engine: Any) -> bool | None:
