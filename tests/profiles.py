@@ -1,4 +1,4 @@
-"""Copies of the profiles that came with the toolkit, adapted as a site would; for tests that cannot wait for minutes."""
+"""Copies of the profiles that came with the toolkit, adapted as a site would, for tests that cannot wait for long."""
 
 import time
 from collections.abc import Callable

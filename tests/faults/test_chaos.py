@@ -18,11 +18,9 @@ N_IMAGES = 200
 N_EVENTS = 10
 
 
-def test_a_run_ends_right_whatever_becomes_of_its_engines(
-    make_photos: object, model: tk.Model, tmp_path: Path
-) -> None:
+def test_a_run_ends_right_whatever_becomes_of_its_engines(make_photos: object, model: tk.Model, tmp_path: Path) -> None:
     photos = [photo for copy in range(10) for photo in make_photos(tmp_path / f"photos{copy}", N_IMAGES // 10)]  # type: ignore[operator]
-    protocol = tk.Protocol(crop_size=97, scales=(0.75, 1.0, 1.25), flip=True)
+    protocol = tk.Protocol(crop_size=97, flip=True)
     expected = tk.Catalog.create(tmp_path / "expected.zarr", photos)
     tk.segment(expected, model, protocol).wait(120)
 
@@ -40,7 +38,7 @@ def test_a_run_ends_right_whatever_becomes_of_its_engines(
     with tk.Cluster.start(profile, n=3) as cluster:
         run = tk.segment(cat, model, protocol, cluster=cluster, flush_seconds=1.0, observers=[count])
         wanted = 3
-        while not run.progress.ended:
+        while len(happened) < 3 * N_EVENTS // 2 and not run.progress.ended:
             engines = list(cluster.resources()["pid"].dropna().astype(int))
             kind = random_number.choice(["kill", "stop", "add", "remove"])
             if len(happened) == N_EVENTS // 2 and "kill all" not in happened:
@@ -58,8 +56,8 @@ def test_a_run_ends_right_whatever_becomes_of_its_engines(
                 continue
             happened.append(kind)
             wait_until(lambda: cluster.n_engines > 0 or run.progress.ended)
-            time.sleep(random_number.uniform(0.2, 1.0))
-        run.wait(1)
+            time.sleep(random_number.uniform(0.1, 0.5))
+        run.wait(180)
     print(happened)
     assert len(happened) >= N_EVENTS
     assert {"kill", "stop", "add", "remove", "kill all"} <= set(happened)

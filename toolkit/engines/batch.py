@@ -73,6 +73,7 @@ def slurm_script(job: EngineJob, *, array: bool = True) -> str:
         *_given("--mem-per-cpu=", f"{-(-job.mebibytes // job.cpus)}M" if job.memory else ""),
         *_given("--gpus-per-task=", job.gpus),
         "--requeue",
+        "--signal=" + ("B:TERM@60" if array else "TERM@60"),  # before the wall time ends; preemption warns by itself
         "--export=ALL",
         *job.options,
     ]

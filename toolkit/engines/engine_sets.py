@@ -92,6 +92,14 @@ class EngineSets:
         sets = [launcher for engine_set in self.cluster.engines.values() for launcher in _members(engine_set)]
         return [process for launcher in sets if (process := getattr(launcher, "process", None)) is not None]
 
+    def end_at(self, places: set[str]) -> None:
+        """End what may be left of engines of other machines, by the names of their places, which are free then."""
+        for engine_set in self.cluster.engines.values():
+            for place in places & getattr(engine_set, "launchers", {}).keys():
+                with contextlib.suppress(Exception):  # it has ended, or its machine is out of reach
+                    engine_set.launchers[place].signal(signal.SIGKILL)
+                engine_set.launchers.pop(place, None)
+
     def remember(self) -> None:
         """Note all processes of this machine that are to end with the cluster, as long as they can be found: the
         schedulers of a controller that was killed live on."""

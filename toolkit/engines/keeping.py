@@ -64,9 +64,10 @@ class Keeper:
         self._n = n
         self._short = 0
         """How many are to be started though none died."""
-        self._seen: set[int] = set()
-        self._coming = max(0, n - len(client.ids))
+        self._seen: set[int] = set(client.ids)
+        self._coming = max(0, n - len(self._seen))
         """How many of another machine were started and have not joined."""
+        self._forgotten: set[int] = set()
         self._retiring: dict[int, float] = {}
         self._joined: set[psutil.Process] = set()
         self._astray: dict[psutil.Process, float] = {}
@@ -121,6 +122,7 @@ class Keeper:
                 self._resources.ask(_ASK_SECONDS, strangers)
             self._retire(ids)
             if not self._by_process:
+                self._forget(self._seen - ids)
                 present = len(ids - self._retiring.keys()) + self._coming
             else:
                 leaving = self._pids(ids & self._retiring.keys())
@@ -158,10 +160,21 @@ class Keeper:
                     process.kill()
         return [process for process in processes if process not in astray]
 
+    def _forget(self, left: set[int]) -> None:
+        """Free the places of engines of other machines that have left, or that the controller has given up."""
+        known = self._resources.identities()
+        places = {known[engine]["place"] for engine in left - self._forgotten if engine in known} - {""}
+        self._forgotten |= left
+        if places:
+            self._engines.end_at(places)
+
     def _pids(self, engines: set[int]) -> set[int]:
         """The processes of this machine that are these engines."""
         known = self._resources.identities()
-        return {known[engine][1] for engine in engines if engine in known and known[engine][0] == socket.gethostname()}
+        here = [
+            known[engine] for engine in engines if engine in known and known[engine]["host"] == socket.gethostname()
+        ]
+        return {engine["pid"] for engine in here}
 
     def _fill(self, n_missing: int) -> None:
         new = min(n_missing, self._short)

@@ -68,10 +68,10 @@ class EngineResources:
                     self._questions.pop(engine)
                     self._teach(engine)
 
-    def identities(self) -> dict[int, tuple[str, int]]:
-        """Host and pid of the engines that have said so, by engine; of those that have left, too."""
+    def identities(self) -> dict[int, dict[str, Any]]:
+        """What the engines have said of themselves last, by engine; also of those that have left."""
         with self._lock:
-            return {engine: (answer["host"], answer["pid"]) for engine, answer in self._answers.items()}
+            return dict(self._answers)
 
     def table(self, timeout: float) -> "pd.DataFrame":
         """One row per engine, after at most about ``timeout`` seconds; see `Cluster.resources`."""

@@ -1,6 +1,7 @@
 """An ipyparallel launcher for engines on other machines, by SSH: which ones, a file of hosts says."""
 
 import re
+import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ipyparallel.cluster.launcher import SSHEngineLauncher, SSHEngineSetLauncher
+from ipyparallel.cluster.shellcmd import ShellCommandSend
 from traitlets import List
 
 from toolkit.engines.environment import allocator_environment
 from toolkit.engines.inside import ENGINES_ON_HOST
+from toolkit.engines.inside.status import ENGINE_PLACE
 
 _STRICT = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=10"]
 _AT_ONCE = 16
@@ -69,10 +72,26 @@ def read_hosts(path: Path) -> list[Host]:
     return hosts
 
 
+class _QuietShell(ShellCommandSend):  # type: ignore[misc]  # ipyparallel is untyped
+    """What commands complain of belongs to their errors, not on the screen."""
+
+    def _check_output(self, cmd: Any, **options: Any) -> Any:
+        return super()._check_output(cmd, stderr=subprocess.PIPE, **options)
+
+
 class SshEngine(SSHEngineLauncher):  # type: ignore[misc]  # ipyparallel is untyped
     """One engine by SSH. Only what engines need is sent, and what keys they need goes with the command."""
 
     environment: dict[str, str]
+    _shell: Any = None
+
+    @property
+    def ssh_sender(self) -> ShellCommandSend:
+        """What runs commands there."""
+        if self._shell is None:
+            args = [*self.ssh_args, self.location]
+            self._shell = _QuietShell(self.ssh_cmd, args, self.remote_python, log=self.log)
+        return self._shell
 
     def _to_send_default(self) -> list[tuple[str, str]]:
         name = "ipengine_config.py"
@@ -125,7 +144,7 @@ class SshEngines(SSHEngineSetLauncher):  # type: ignore[misc]
         traits["scp_args"] = [*self.scp_args, *_STRICT, *ports[1]]
         engine = self.launcher_class(
             **traits,
-            environment={**host.environment(number), **self.environment},
+            environment={**host.environment(number), ENGINE_PLACE: _name(host, number), **self.environment},
             parent=self,
             loop=self.loop,
             identifier=_name(host, number),
@@ -140,9 +159,19 @@ class SshEngines(SSHEngineSetLauncher):  # type: ignore[misc]
             try:
                 engine.start()
             except Exception as error:  # noqa: BLE001  the other hosts are none the worse for it
-                return str(error).splitlines()[0]
+                return _reason(error)
             self.launchers[engine.identifier] = engine
         return ""
+
+
+def _reason(error: BaseException) -> str:
+    """What ssh, or the Python there, said last."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, subprocess.CalledProcessError) and (cause.stderr or "").strip():
+            return str(cause.stderr).strip().splitlines()[-1]
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0] if str(error) else repr(error)
 
 
 def _name(host: Host, number: int) -> str:

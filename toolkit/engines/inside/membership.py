@@ -22,7 +22,7 @@ _THREAD_NAME = "membership"
 
 
 def watch(engine: Any) -> None:
-    """Ask the controller from time to time whether it still knows an ``IPEngine``; begin anew if it does not, end if it is gone."""
+    """Ask the controller from time to time whether it knows this ``IPEngine``; begin anew or end if it does not."""
     threading.Thread(target=_watch, args=(engine,), name=_THREAD_NAME, daemon=True).start()
 
 

@@ -1,6 +1,7 @@
 """What an engine is and does, answered on its control channel: at once, also while it is at work."""
 
 import functools
+import os
 import socket
 from typing import Any
 
@@ -11,6 +12,8 @@ from toolkit.engines.inside.devices import device, gpu_usage
 from toolkit.engines.inside.retirement import retirement
 
 REQUEST = "segscape_status_request"
+ENGINE_PLACE = "SEGSCAPE_ENGINE_PLACE"
+"""Environment variable by which a launcher tells engines on other machines apart."""
 _REPLY = "segscape_status_reply"
 
 
@@ -48,6 +51,7 @@ def describe() -> dict[str, Any]:
         "gpu_memory": gpu and gpu.memory,
         "gpu_load": gpu and gpu.load,
         "doing": "leaving" if retirement.asked else activity.doing,
+        "place": os.environ.get(ENGINE_PLACE, ""),
         "images": activity.images,
         "images_per_second": round(activity.images_per_second, 3),
     }
