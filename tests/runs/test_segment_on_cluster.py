@@ -1,8 +1,10 @@
 """A run on two engines gives what a run in this process gives."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,10 +77,45 @@ def test_another_model_on_the_engines_stops_the_run(
 ) -> None:
     other = replace(model, digest="f" * 64)
     run = tk.segment(catalog, other, small_protocol, cluster=cluster)
-    words = rf"(?s)'{model.source}' has digest {model.digest[:16]}.* {'f' * 16}.*cannot be sent there: .*another digest"
+    words = rf"(?s)'{model.source}' has digest {model.digest[:16]}.* {'f' * 16}.*cannot be sent there: .*is another"
     with pytest.raises(RunError, match=words):
         run.wait()
     assert set(catalog.to_xarray(run.id).status.values) == {"pending"}
+
+
+def test_a_model_that_engines_cannot_load_is_sent_to_them(
+    catalog: Catalog, model: Model, small_protocol: Protocol, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if it lay in a folder of another machine."""
+    bundle = model.save_bundle(tmp_path / "bundle")
+    mine = tk.load_model(bundle)
+    shutil.rmtree(bundle)
+    monkeypatch.setenv("SEGSCAPE_CACHE", str(tmp_path / "cache"))
+    with Cluster.start("local", n=2) as cluster:
+        run = tk.segment(catalog, mine, small_protocol, cluster=cluster)
+        run.wait(60)
+    assert (run.progress.done, run.progress.failed) == (10, 0)
+    assert [path.name for path in (tmp_path / "cache" / "models").iterdir()] == [mine.digest]
+
+
+@pytest.mark.parametrize("labels_by", ["driver", "engines"])
+def test_label_maps_are_the_same_whoever_writes_them(
+    cluster: Cluster, catalog: Catalog, model: Model, small_protocol: Protocol, labels_by: Any, tmp_path: Path
+) -> None:
+    alone = Catalog.create(tmp_path / "alone.zarr", list(catalog.images().uri.values), block_size=4)
+    tk.segment(alone, model, small_protocol).wait()
+    run = tk.segment(catalog, model, small_protocol, cluster=cluster, labels_by=labels_by, flush_seconds=0.2)
+    run.wait(60)
+    for row in range(10):
+        np.testing.assert_array_equal(catalog.labels(run.id, row), alone.labels(None, row))
+    assert catalog.verify() == []
+
+
+def test_what_is_no_way_of_writing_label_maps_is_refused(
+    cluster: Cluster, catalog: Catalog, model: Model, small_protocol: Protocol
+) -> None:
+    with pytest.raises(ValueError, match=r"labels_by must be one of \('auto', 'engines', 'driver'\), not 'me'"):
+        tk.segment(catalog, model, small_protocol, cluster=cluster, labels_by="me")  # type: ignore[arg-type]
 
 
 def test_a_model_built_by_hand_is_refused(

@@ -1,5 +1,6 @@
 """What an engine does with a batch: time to stop, and images that fail alone."""
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +8,17 @@ import numpy as np
 import pytest
 from claiming import claim_next
 from PIL import Image
+from zarr.storage import LocalStore
 
 from toolkit.catalog import Catalog, LabelPlace, Owner, RunSettings
+from toolkit.catalog.claims import latest_claim
+from toolkit.engines.inside.retirement import Retirement
 from toolkit.models import Model, load_model
+from toolkit.runs import worker
+from toolkit.runs.packing import place
 from toolkit.runs.tasks import Task, Work
 from toolkit.runs.worker import _load_once, segment_batch, segmenter_of
-from toolkit.segmentation import NUMERICS_VERSION, Protocol
+from toolkit.segmentation import NUMERICS_VERSION, Execution, Protocol, Segmenter
 from toolkit.sources import ReadLimits
 
 
@@ -31,6 +37,7 @@ def task(catalog: Catalog, model: Model, small_protocol: Protocol, small_photos:
         labels=owned.labels,
         first_part=0,
         seconds=60.0,
+        labels_by="engines",
     )
 
 
@@ -85,3 +92,93 @@ def test_a_model_is_loaded_once_per_digest_and_kept(task: Task, monkeypatch: pyt
         segment_batch(replace(task, first_part=first_part, seconds=0.0))
     assert loaded == ["deeplabv3-mobilenetv2-voc"]
     _load_once.cache_clear()
+
+
+class TestRetirement:
+    @pytest.fixture(autouse=True)
+    def _own(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("toolkit.runs.worker.retirement", Retirement())
+
+    def test_who_is_asked_to_end_begins_nothing(self, task: Task, model: Model) -> None:
+        worker.retirement.ask()
+        assert segment_batch(task, segmenter_of(task.work, model)).images == ()
+
+    def test_the_image_at_hand_is_finished_and_the_others_go_back(self, task: Task, model: Model) -> None:
+        network = model.network
+        handle = network.register_forward_hook(lambda *_: worker.retirement.ask())
+        try:
+            outcome = segment_batch(task, segmenter_of(task.work, model))
+        finally:
+            handle.remove()
+        assert [(image.row, image.error) for image in outcome.images] == [(0, "")]
+        assert LabelPlace.unpacked(outcome.images[0].label_place).part == 0
+
+    def test_an_image_that_takes_too_long_is_given_up(
+        self, task: Task, model: Model, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("toolkit.engines.inside.retirement.GRACE_SECONDS", 0.0)
+        calls: list[int] = []
+
+        def count(*_: object) -> None:
+            calls.append(1)
+            if len(calls) == 4:
+                worker.retirement.ask()
+
+        # One tile per call, and one for the network's stride: it is in the middle of the second of four images when it is asked.
+        task = replace(task, work=replace(task.work, protocol=replace(task.work.protocol, flip=True)))
+        segmenter = Segmenter(model, task.work.protocol, execution=Execution(batch_size=1), on_step=worker._on_step)
+        handle = model.network.register_forward_hook(count)
+        try:
+            outcome = segment_batch(task, segmenter)
+        finally:
+            handle.remove()
+        assert [(image.row, image.error) for image in outcome.images] == [(0, "")]
+        assert len(calls) == 4
+        again = segment_batch(replace(task, rows=task.rows[1:], uris=task.uris[1:]), segmenter)
+        assert again.images == ()
+
+
+class TestReach:
+    """Label maps go to the driver where the engine does not see the catalog."""
+
+    def test_the_drivers_catalog_is_in_reach(self, task: Task) -> None:
+        claim = latest_claim(task.labels.store, task.labels.run_id, task.labels.segment, task.labels.block)
+        assert claim is not None
+        assert task.labels.is_in_reach(claim.owner.name)
+
+    def test_a_copy_or_another_catalog_is_not(self, task: Task) -> None:
+        assert not task.labels.is_in_reach("host-1-ffffffffffff")
+
+    def test_a_folder_that_is_not_there_is_not_made(self, task: Task, tmp_path: Path) -> None:
+        folder = replace(task.labels, store=LocalStore(tmp_path / "elsewhere"))
+        assert not folder.is_in_reach("host-1-ffffffffffff")
+        assert not (tmp_path / "elsewhere").exists()
+
+    def test_what_is_out_of_reach_comes_along_and_is_placed_by_the_driver(self, task: Task, model: Model) -> None:
+        segmenter = segmenter_of(task.work, model)
+        task = replace(task, labels_by="auto")
+        outcome = segment_batch(task, segmenter)  # of no driver that the catalog knows
+        assert [packed.rows for packed in outcome.packed] == [(0, 1, 2, 3)]
+        assert {image.label_place for image in outcome.images} == {-1}
+        assert len(outcome.packed[0].content) < 4 * 96 * 64
+        placed = place((task, pickle.loads(pickle.dumps(outcome))))
+        direct = segment_batch(replace(task, labels_by="engines", first_part=10), segmenter)
+        for one, other in zip(placed.images, direct.images, strict=True):
+            maps = [
+                task.labels.read(LabelPlace.unpacked(image.label_place), image.height, image.width)
+                for image in (one, other)
+            ]
+            np.testing.assert_array_equal(*maps)
+
+    def test_without_label_maps_nothing_comes_along(self, task: Task, model: Model) -> None:
+        task = replace(task, labels_by="driver", keep_labels=False)
+        outcome = segment_batch(task, segmenter_of(task.work, model))
+        assert outcome.packed == ()
+
+
+def test_a_model_that_cannot_be_loaded_is_asked_for(task: Task, tmp_path: Path) -> None:
+    work = replace(task.work, model_source=str(tmp_path / "none"), model_digest="0" * 64)
+    outcome = segment_batch(replace(task, work=work))
+    assert outcome.images == ()
+    assert outcome.lacks_model is not None
+    assert "no such name, no such directory" in outcome.lacks_model.reason

@@ -99,6 +99,19 @@ def load_bundle(folder: Path, source: str = "") -> Model:
     )
 
 
+def files_of(folder: Path) -> list[Path]:
+    """The files that make a bundle, relative to its directory.
+
+    Raises
+    ------
+    BundleError
+        Its definition cannot be read.
+    """
+    document = _read_document(folder)
+    named = [document[part]["file"] for part in ("weights", "code") if part in document]
+    return [Path(name) for name in (DEFINITION_FILE, *named)]
+
+
 def _check_outputs(folder: Path, name: str, network: nn.Module, rules: InputRules, n_classes: int) -> None:
     try:
         n_outputs = probe(network, rules).shape[1]

@@ -65,17 +65,24 @@ def load_model(name: str | Path) -> Model:
     if not isinstance(name, str | Path):
         raise TypeError(f"model must be a name or the path of a bundle, not {type(name).__name__}: {name!r}")
     text = str(name)
-    if text in list_models():
-        return load_bundle(_bundle_of(text), source=text)
+    bundle = bundle_folder(text)
+    if bundle is not None:
+        return load_bundle(bundle, source=text if text in list_models() else "")
     folder = Path(expand(text)).expanduser()
-    if (folder / DEFINITION_FILE).is_file():
-        return load_bundle(folder)
     parsed = ModelName.parse(text)
     if parsed.stem in PSPNET_NAMES or parsed.provider in PROVIDERS:
         return _provided(parsed)
     if parsed.options and (parsed.stem in list_models() or Path(expand(parsed.stem)).expanduser().is_dir()):
         raise ModelOptionError(f"model {text!r}: a bundle takes no options; write {parsed.stem!r}")
     raise _unknown(text, parsed, folder)
+
+
+def bundle_folder(name: str) -> Path | None:
+    """The directory of the bundle that a name stands for; None if it stands for something else, or for nothing."""
+    if name in list_models():
+        return _bundle_of(name)
+    folder = Path(expand(name)).expanduser()
+    return folder if (folder / DEFINITION_FILE).is_file() else None
 
 
 def _provided(name: ModelName) -> Model:

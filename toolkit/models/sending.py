@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.models.bundles import BundleError, load_bundle
+from toolkit.models.bundles import BundleError, files_of, load_bundle
+from toolkit.models.loading import bundle_folder
 from toolkit.models.model import Model
 from toolkit.paths import cache
 
@@ -46,13 +47,16 @@ def parts_of(model: Model) -> Iterator[BundlePart]:
     BundleError
         It cannot be written as a bundle, or would not be the same model afterwards.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        bundle = model.save_bundle(Path(folder) / "bundle")
-        if load_bundle(bundle).digest != model.digest:
-            raise BundleError(f"model {model.name!r} has another digest once it is written as a bundle")
+    with tempfile.TemporaryDirectory() as beside:
+        folder = bundle_folder(model.source)
+        if folder is None:
+            folder = model.save_bundle(Path(beside) / "bundle")
+        if load_bundle(folder).digest != model.digest:
+            raise BundleError(f"model {model.name!r} is another than its source {model.source!r} by now")
         archive = io.BytesIO()
         with tarfile.open(fileobj=archive, mode="w") as tar:
-            tar.add(bundle, arcname=".")
+            for file in files_of(folder):
+                tar.add(folder / file, arcname=str(file))
     content, parcel = archive.getbuffer(), secrets.token_hex(8)
     begins = range(0, len(content), _PART_BYTES)
     for number, begin in enumerate(begins):
