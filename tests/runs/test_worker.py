@@ -124,7 +124,7 @@ class TestRetirement:
             if len(calls) == 4:
                 worker.retirement.ask()
 
-        # One tile per call, and one for the network's stride: it is in the middle of the second of four images when it is asked.
+        # One tile per call, after one for the network's stride: it is asked in the middle of the second image.
         task = replace(task, work=replace(task.work, protocol=replace(task.work.protocol, flip=True)))
         segmenter = Segmenter(model, task.work.protocol, execution=Execution(batch_size=1), on_step=worker._on_step)
         handle = model.network.register_forward_hook(count)

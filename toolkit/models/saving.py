@@ -111,7 +111,7 @@ def _check(model: Model, folder: Path) -> None:
     precision = min((parameter.dtype.itemsize for parameter in model.network.parameters()), default=4)
     if precision < torch.float32.itemsize:
         return  # rounded in the model, not in the copy
-    largest = float(expected.nan_to_num().abs().max())
+    largest = float(expected.detach().nan_to_num().abs().max())
     if expected.shape != found.shape or not torch.allclose(
         expected, found, rtol=_TOLERANCE, atol=_TOLERANCE * largest, equal_nan=True
     ):

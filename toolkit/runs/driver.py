@@ -3,7 +3,7 @@
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from toolkit.runs.events import (
 from toolkit.runs.folding import fold_labels
 from toolkit.runs.open_block import OpenBlock
 from toolkit.runs.packing import place
-from toolkit.runs.queue import BlockOfWork, BlockQueue
+from toolkit.runs.queue import BlockQueue
 from toolkit.runs.speeds import TASKS_PER_ENGINE, Speeds
 from toolkit.runs.tasks import BatchOutcome, FoldTask, ImageOutcome, LabelsBy, Task, Work
 from toolkit.runs.watchdog import gave_up
@@ -122,7 +122,8 @@ class Driver:
         """Blocks of which engines could not write all label maps."""
         self._paused = False
         self._reached_at = self._probe_at = -math.inf
-        self._again: deque[Task] = deque()
+        self._at_hand: deque[Task] = deque()
+        """Work of claimed blocks that no engine has; what was tried before comes first."""
         self._todo = 0
         self._losses_in_a_row = 0
         self._speeds = Speeds()
@@ -169,10 +170,9 @@ class Driver:
         )
 
     def _loop(self) -> None:
-        tasks = self._tasks()
         while True:
             while not self._cancelled.is_set() and self._has_room():
-                task = self._again.popleft() if self._again else next(tasks)
+                task = self._next_task()
                 if task is None:
                     break
                 self._submit(self._segment, task)
@@ -204,39 +204,41 @@ class Driver:
             return not self._running and time.monotonic() >= self._probe_at
         return len(self._running) < TASKS_PER_ENGINE * max(self._executor.n_engines, 1)
 
-    def _tasks(self) -> Iterator[Task | None]:
-        """Batches of all blocks that hold work, claimed when their first batch is asked for; None: nothing for now."""
-        while True:
-            work = self._queue.take()
-            if self._queue.has_grown():
-                self._count()
-            if work is None:
-                yield None
-            else:
-                yield from self._tasks_of_block(work)
+    def _next_task(self) -> Task | None:
+        """A share of the work at hand, or of a block that is claimed for it; None: there is nothing for now."""
+        whole = self._at_hand.popleft() if self._at_hand else self._claimed()
+        if whole is None:
+            return None
+        handed_out = sum(len(task.rows) for task, _ in self._running.values() if isinstance(task, Task))
+        n_engines = max(self._executor.n_engines, 1)
+        share = self._speeds.share(self._half_interval, max(self._todo - handed_out, 0), n_engines)
+        task, rest = whole.split(share.n_images)
+        if rest is not None:
+            self._at_hand.append(rest)
+        return replace(task, seconds=share.seconds)
 
-    def _tasks_of_block(self, work: BlockOfWork) -> Iterator[Task]:
+    def _claimed(self) -> Task | None:
+        """All that is to be done of a block, claimed now; None if there is none for now."""
+        work = self._queue.take()
+        if self._queue.has_grown():
+            self._count()
+        if work is None:
+            return None
         opened = OpenBlock(work)
-        key = work.owned.labels.key
-        self._open_blocks[key] = opened
-        begin = 0
-        while begin < work.rows.size and key in self._open_blocks:
-            share = self._speeds.share(self._half_interval, self._todo, max(self._executor.n_engines, 1))
-            batch = slice(begin, begin + share.n_images)
-            begin = batch.stop
-            rows = tuple(work.rows[batch].tolist())
-            yield Task(
-                work=self._work,
-                rows=rows,
-                uris=work.uris[batch],
-                labels=work.owned.labels,
-                first_part=opened.take_parts(len(rows)),
-                seconds=share.seconds,
-                keep_labels=self._options.keep_labels,
-                labels_by=self._options.labels_by,
-                driver=self._owner.name,
-                image_seconds=self._options.image_seconds,
-            )
+        self._open_blocks[work.owned.labels.key] = opened
+        rows = tuple(work.rows.tolist())
+        return Task(
+            work=self._work,
+            rows=rows,
+            uris=work.uris,
+            labels=work.owned.labels,
+            first_part=opened.take_parts(len(rows)),
+            seconds=self._half_interval,
+            keep_labels=self._options.keep_labels,
+            labels_by=self._options.labels_by,
+            driver=self._owner.name,
+            image_seconds=self._options.image_seconds,
+        )
 
     def _collect(self, future: "Future[Any]", task: Task | FoldTask, since: float) -> None:
         """Note what became of a task."""
@@ -269,7 +271,9 @@ class Driver:
     def _take(self, opened: OpenBlock, task: Task, outcome: BatchOutcome, since: float) -> None:
         self._check_seen_here(outcome, task)
         self._note(opened, task, outcome)
-        self._again.extend(_remainder(opened, task, outcome))
+        _, others = task.split(len(outcome.images))
+        if others is not None:  # there was no time for them, or no way to them
+            self._at_hand.appendleft(others)
         self._note_server(outcome, since)
         lacking = outcome.lacks_model
         if lacking is not None:
@@ -318,11 +322,11 @@ class Driver:
         """One by one from now on, so that an image that kills engines is alone; alone it fails in the end."""
         if len(task.rows) > 1:
             for row, uri in zip(task.rows, task.uris, strict=True):
-                self._again.append(replace(task, rows=(row,), uris=(uri,), first_part=opened.take_parts(1)))
+                self._at_hand.appendleft(replace(task, rows=(row,), uris=(uri,), first_part=opened.take_parts(1)))
             return
         tries = task.tries + 1
         if tries < _MOST_LOSSES:
-            self._again.append(replace(task, tries=tries, first_part=opened.take_parts(1)))
+            self._at_hand.appendleft(replace(task, tries=tries, first_part=opened.take_parts(1)))
             return
         code, reason = "engine_lost", f"{tries} engines died while they worked on it, the last was {error.engine}"
         if gave_up(task):
@@ -370,7 +374,7 @@ class Driver:
     def _let_go(self, key: tuple[int, int, int]) -> None:
         """Somebody took us for dead and goes on with the block; what we had of it is written."""
         opened = self._open_blocks.pop(key)
-        self._again = deque(task for task in self._again if task.labels.key != key)
+        self._at_hand = deque(task for task in self._at_hand if task.labels.key != key)
         self._queue.give_back(opened.work)
 
     def _wait_for_others(self) -> None:
@@ -385,12 +389,3 @@ class Driver:
             self._todo = counts.total - counts.done - counts.failed
         self._emit(Counted(counts.total, counts.done, counts.failed, self._todo))
         self._counted_at = time.monotonic()
-
-
-def _remainder(opened: OpenBlock, task: Task, outcome: BatchOutcome) -> list[Task]:
-    """The part of a batch that the engine had no time for, or could not reach."""
-    n_images = len(outcome.images)
-    if n_images == len(task.rows):
-        return []
-    first_part = opened.take_parts(len(task.rows) - n_images)
-    return [replace(task, rows=task.rows[n_images:], uris=task.uris[n_images:], first_part=first_part)]

@@ -1,6 +1,6 @@
 """What travels between a driver and its engines: small frozen records, never pixels."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -56,6 +56,13 @@ class Task:
     """Who writes label maps; ``"auto"``: the engine where it sees the catalog, else the driver."""
     image_seconds: float | None = None
     """An engine that gets no further for so long ends itself; None: it does not."""
+
+    def split(self, n: int) -> "tuple[Task, Task | None]":
+        """Its first ``n`` images and the others; None if there are no others."""
+        if n >= len(self.rows):
+            return self, None
+        others = replace(self, rows=self.rows[n:], uris=self.uris[n:], first_part=self.first_part + n)
+        return replace(self, rows=self.rows[:n], uris=self.uris[:n]), others
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """An engine that gets no further with an image says so, and ends itself."""
 
 import faulthandler
+import math
 import os
 import sys
 import threading
@@ -12,6 +13,7 @@ from toolkit.runs.tasks import Task
 
 _POLL_SECONDS = 0.1
 _SECONDS_FOR_PYTHON = 5.0
+_SECONDS_BETWEEN_ARMING = 1.0
 _EXIT_CODE = 75
 
 
@@ -26,6 +28,7 @@ class Watchdog:
         self._task: Task | None = None
         self._leaves_notes = False
         self._kicked = time.monotonic()
+        self._armed = -math.inf
         self._thread: threading.Thread | None = None
 
     def set(self, task: Task, *, leaves_notes: bool) -> None:
@@ -42,13 +45,18 @@ class Watchdog:
     def kick(self) -> None:
         """Something was got on with."""
         self._kicked = time.monotonic()
+        # It starts a thread every time, which is dear to those who kick often.
+        if self._kicked - self._armed < _SECONDS_BETWEEN_ARMING:
+            return
         if self._task is not None and self._task.image_seconds is not None:
+            self._armed = self._kicked
             seconds = self._task.image_seconds + _SECONDS_FOR_PYTHON
             faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__ or sys.stderr)
 
     def unset(self) -> None:
         """Nothing is worked on."""
         self._task = None
+        self._armed = -math.inf
         faulthandler.cancel_dump_traceback_later()
 
     def _watch(self) -> None:

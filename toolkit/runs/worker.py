@@ -216,33 +216,31 @@ def _segmented(task: Task, segmenter: Segmenter, deadline: float, unreachable: l
     end, or if a server cannot be reached, of which is added to ``unreachable`` what is to be said."""
     in_work: deque[_InWork] = deque()
     clock = _Clock()
-    for (row, uri), reading in _read(task):
-        _watchdog().kick()
-        activity.set(uri)
-        image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
-        in_work.append(image)
-        try:
-            image.pixels = reading.result()
-            image.begin = time.perf_counter()
-            image.result = segmenter.add(image.pixels)
-        except UnreachableError as error:  # nothing is known of this image, and of those after it
-            in_work.pop()
-            unreachable.append(str(error))
-            break
-        except AccessError:
-            raise
-        except Abandoned:
-            break
-        except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
-            if image.pixels is None:
-                image.fail(error)
-        if not image.ended and image.result is None:
-            _one_by_one(in_work, segmenter)  # not in the handler, where the error keeps memory that is needed now
-        while in_work and in_work[0].ended:
-            yield _outcome(in_work.popleft(), clock)
-        if time.monotonic() >= deadline or retirement.asked:
-            break
     try:
+        for (row, uri), reading in _read(task):
+            _watchdog().kick()
+            activity.set(uri)
+            image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
+            in_work.append(image)
+            try:
+                image.pixels = reading.result()
+                image.begin = time.perf_counter()
+                image.result = segmenter.add(image.pixels)
+            except UnreachableError as error:  # nothing is known of this image, and of those after it
+                in_work.pop()
+                unreachable.append(str(error))
+                break
+            except AccessError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
+                if image.pixels is None:
+                    image.fail(error)
+            if not image.ended and image.result is None:
+                _one_by_one(in_work, segmenter)  # not in the handler, where the error keeps memory that is needed now
+            while in_work and in_work[0].ended:
+                yield _outcome(in_work.popleft(), clock)
+            if time.monotonic() >= deadline or retirement.asked:
+                break
         with contextlib.suppress(Exception):  # which image it was is found out and recorded
             segmenter.finish()
         _one_by_one(in_work, segmenter)

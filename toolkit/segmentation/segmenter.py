@@ -20,6 +20,9 @@ from toolkit.segmentation.protocol import Protocol
 # So many images may wait for a batch to fill up before it is run as it is.
 _MOST_IMAGES_WAITING = 4
 
+# Bytes for which nobody need look how much memory is free.
+_SMALL = 2**27
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentedImage:
@@ -158,6 +161,8 @@ class Segmenter:
             output_stride=self._output_stride,
             batch_size=self._batch_size or 1,
         )
+        if needed < _SMALL:
+            return
         free = psutil.virtual_memory().available
         if needed > free:
             raise MemoryError(
