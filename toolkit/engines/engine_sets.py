@@ -27,6 +27,11 @@ class EngineSets:
         A profile directory that can be written.
     cluster_id
         Which controller they join: that of a cluster which runs already. None: one that is started here, with a new id.
+
+    Raises
+    ------
+    ValueError
+        The profile's settings cannot be used; the message says why.
     """
 
     def __init__(self, profile_dir: Path, cluster_id: str | None = None) -> None:
@@ -34,6 +39,7 @@ class EngineSets:
 
         from toolkit.engines.launchers import LocalEngines
 
+        _check_settings(profile_dir)
         self.profile_dir = profile_dir
         self.cluster = _configured_cluster(profile_dir, cluster_id)
         if self.cluster.engine_launcher_class is LocalEngineSetLauncher:
@@ -81,7 +87,7 @@ class EngineSets:
         """Environment of what a launcher starts: that of the profile, and what binds it to this process."""
         cluster = self.cluster
         configured = launcher_class(parent=cluster, log=cluster.log, profile_dir=cluster.profile_dir).environment
-        return {**configured, **parent_environment()}
+        return {**configured, **parent_environment(), "IPYTHON_SUPPRESS_CONFIG_ERRORS": "0"}
 
     def living(self) -> list[psutil.Process]:
         """The engines that were started as processes of this machine and live."""
@@ -136,6 +142,19 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def _check_settings(profile_dir: Path) -> None:
+    """ipyparallel would go on without settings that raise an error, and start something else than was meant."""
+    from traitlets.config.loader import PyFileConfigLoader
+
+    file = profile_dir / "ipcluster_config.py"
+    if not file.exists():
+        return
+    try:
+        PyFileConfigLoader(file.name, path=str(profile_dir)).load_config()
+    except Exception as error:
+        raise ValueError(f"the settings in {file} cannot be used: {error}") from error
 
 
 def _configured_cluster(profile_dir: Path, cluster_id: str | None) -> Any:

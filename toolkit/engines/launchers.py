@@ -6,6 +6,7 @@ from typing import Any
 from ipyparallel.cluster.launcher import LocalEngineLauncher, LocalEngineSetLauncher
 from traitlets import Integer
 
+from toolkit.engines.engine_sets import is_alive
 from toolkit.engines.environment import engine_environment
 from toolkit.engines.inside.devices import visible_gpus
 
@@ -70,5 +71,5 @@ class GpuEngines(LocalEngines):
     def _engines_on_gpus(self) -> Counter[str]:
         """Living engines of this cluster on each GPU."""
         sets = {id(each): each for each in [self, *getattr(self.parent, "engines", {}).values()]}
-        living = [engine for engines in sets.values() for engine in engines.launchers.values() if engine.running]
-        return Counter(engine.environment.get(_PINNED, "") for engine in living)
+        started = [engine for engines in sets.values() for engine in engines.launchers.values() if engine.process]
+        return Counter(engine.environment[_PINNED] for engine in started if is_alive(engine.process))
