@@ -89,9 +89,8 @@ def wanted_by_the_wheel() -> list[str]:
     """What it is built from, by file."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]
     paths = [*build["targets"]["wheel"]["packages"], *build["targets"]["wheel"]["force-include"]]
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--", *paths], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    command = ["git", "ls-files", "-z", "--", *paths]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     files = [name for name in listed.stdout.split("\0") if name]
     assert {path for path in paths if not any(name == path or name.startswith(f"{path}/") for name in files)} == set()
     return [*files, "pyproject.toml", "constraints.txt", "README.md", "LICENSE"]

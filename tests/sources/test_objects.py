@@ -3,6 +3,7 @@
 import functools
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,13 @@ class TestS3:
             read_bytes(f"{photos}/a.jpg", ReadLimits(max_bytes=3))
         assert caught.value.code == "too_large"
 
+    def test_a_table_in_the_bucket(self, photos: str) -> None:
+        store = from_url(f"s3://{BUCKET}", client_options={"allow_http": True})
+        obstore.put(store, "photos/all.csv", b"uri\na.jpg\nb c.jpg\n/photos/below/d.png\n")
+        uris = list_images(f"{photos}/all.csv").uris
+        assert uris == [f"{photos}/{name}" for name in ("a.jpg", "b c.jpg", "below/d.png")]
+        assert [read_bytes(uri) for uri in uris] == [b"a.jpg", b"b c.jpg", b"below/d.png"]
+
     @pytest.mark.parametrize("name", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
     def test_wrong_keys(self, photos: str, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setenv(name, "wrong")
@@ -107,6 +115,44 @@ class TestWeb:
     def test_a_server_that_is_down(self) -> None:
         with pytest.raises(UnreachableError, match=r"http://127\.0\.0\.1:9 cannot be reached"):
             read_bytes("http://127.0.0.1:9/a.jpg", QUICK)
+
+    def test_what_comes_slowly_but_steadily_arrives(self) -> None:
+        """Longer in all than a server may be silent."""
+
+        class Slow(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", "60")
+                self.end_headers()
+                for _ in range(6):
+                    time.sleep(0.1 if self.path == "/stops.jpg" else 0.3)
+                    self.wfile.write(b"x" * 10)
+                    if self.path == "/stops.jpg":
+                        time.sleep(3)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Slow)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            address = f"http://127.0.0.1:{server.server_port}"
+            assert read_bytes(f"{address}/goes-on.jpg", QUICK) == b"x" * 60
+            with pytest.raises(UnreachableError):
+                read_bytes(f"{address}/stops.jpg", QUICK)
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    def test_it_may_hold_a_table(self, web: tuple[str, Path]) -> None:
+        address, folder = web
+        (folder / "photos.csv").write_text("uri,year\na b.jpg,2020\nhttps://elsewhere/c.jpg,2021\n/top/d.jpg,2022\n")
+        listing = list_images(f"{address}/photos.csv")
+        assert listing.uris == [f"{address}/a%20b.jpg", "https://elsewhere/c.jpg", f"{address}/top/d.jpg"]
+        assert listing.covariates is not None
+        assert listing.covariates["year"].tolist() == [2020, 2021, 2022]
+        with pytest.raises(NoImagesError, match=r"none\.csv'.*there is no such object"):
+            list_images(f"{address}/none.csv")
 
     def test_it_has_no_lists(self, web: tuple[str, Path]) -> None:
         with pytest.raises(NoImagesError, match="web servers have no lists of files"):

@@ -172,3 +172,12 @@ class TestRefusals:
         monkeypatch.setenv(CONFIG_VARIABLE, "/no/such/file")
         with pytest.raises(AccessError, match=f"{CONFIG_VARIABLE} names /no/such/file, which is no file"):
             read_bytes(ssh.uri(files / "a.jpg"))
+
+
+def test_a_table_on_the_server_names_files_there(ssh: SshServer, files: Path) -> None:
+    table = files / "all.tsv"
+    table.write_text(f"uri\tplace\nb c#d%.jpg\there\n{files}/below/deep/e.jpg\tthere\n")
+    listing = list_images(ssh.uri(table))
+    assert [read_bytes(uri) for uri in listing.uris] == [b"b c#d%.jpg", b"below/deep/e.jpg"]
+    assert listing.covariates is not None
+    assert listing.covariates["place"].tolist() == ["here", "there"]
