@@ -53,6 +53,6 @@ def _copy_for_this_user(folder: Path) -> Path:
 
     copy = Path(get_ipython_dir()) / f"profile_segscape_{folder.name}"
     copy.mkdir(parents=True, exist_ok=True)
-    for settings in folder.glob("*.py"):
+    for settings in filter(Path.is_file, folder.iterdir()):
         shutil.copyfile(settings, copy / settings.name)
     return copy
