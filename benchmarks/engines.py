@@ -5,9 +5,9 @@
 All engines are on this machine; sleeping, they leave it alone, but what each image costs besides (reading it, tiles,
 results) has to fit into its cores, which a cluster has more of. ``efficiency`` is the ideal time, images × milliseconds
 ÷ engines, over the time of the whole run: claiming, first tasks, tail and last flush included; ``steady`` is that of
-the middle 80 % of the images. Of the driver: percent of one core, and its greatest resident memory. ``mixed``: every second
-engine takes ten times as long; ``tail`` is the time between the moment when the first engine has ended its last task
-and the end of the last task, to be held against half a flush interval, the longest task.
+the middle 80 % of the images. Of the driver: percent of one core, and its greatest resident memory. ``mixed``: every
+second engine takes ten times as long; ``tail`` is the time between the moment when the first engine has ended its last
+task and the end of the last task, to be held against half a flush interval, the longest task.
 
 Prints the tables, and writes ``benchmarks/results/engines.csv``.
 """

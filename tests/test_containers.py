@@ -25,7 +25,7 @@ ENGINE = ["python", "-m", "ipyparallel.engine"]
 INSTALL = "pip install --no-cache-dir --root-user-action=ignore --constraint constraints.txt '.[remote]'"
 SHELL_SECTIONS = ["post", "environment", "runscript", "test"]
 SCHEDULERS = ["slurm", "pbs", "sge", "lsf", "htcondor"]
-LINES = re.findall(r"^c\.EngineLauncher\.engine_cmd = .*$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+LINES = re.findall(r"^image = .*\nc\.EngineLauncher\.engine_cmd = .*$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 """What the page says to add to a profile."""
 
 

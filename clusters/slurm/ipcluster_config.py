@@ -18,13 +18,14 @@ ARRAY = True  # a job per engine, each of which begins as soon as there is room;
 ENGINES = None  # how many, where neither `-n` nor `Cluster.start(n=…)` says; None: one
 # ---------------------------------------------------------------------------------------------------------------------
 
-from toolkit.engines.batch import EngineJob, slurm_script  # noqa: E402
+from toolkit.engines.batch import EngineJob, script_path, slurm_script  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
 
 c.Cluster.n = ENGINES or 1
 c.Cluster.engine_launcher_class = "slurm"
 c.Cluster.delay = 0
+c.BatchSystemLauncher.batch_file_name = script_path(__file__)
 job = EngineJob(
     queue=PARTITION,
     account=ACCOUNT,

@@ -4,9 +4,11 @@ What stands in braces is ipyparallel's to fill in, when engines are started: ``{
 ``{profile_dir}``; ``{program_and_args}``, the command.
 """
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from toolkit.engines.environment import allocator_environment, thread_environment
 
@@ -58,6 +60,11 @@ class EngineJob:
     def environment(self) -> dict[str, str]:
         """Environment variables of the engine."""
         return {**thread_environment(self.cpus), **allocator_environment()}
+
+
+def script_path(settings: str) -> str:
+    """Where a profile's script is written, given the path of its settings: to its logs, not wherever a notebook is."""
+    return str(Path(settings).parent / "log" / f"engines-{os.getpid()}.sh")
 
 
 def slurm_script(job: EngineJob, *, array: bool = True) -> str:

@@ -66,7 +66,8 @@ class Cluster:
         self.cluster_id = cluster_id
         self._resources.ask(_IDENTIFY_SECONDS)
         if launched is not None:
-            self._keeper = Keeper(client, self._resources, launched.engines, launched.n, replace=replace)
+            coming = max(0, launched.n_started - self.n_engines)
+            self._keeper = Keeper(client, self._resources, launched.engines, launched.n, coming=coming, replace=replace)
 
     @classmethod
     def start(

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import signal
 import time
 from pathlib import Path
@@ -46,6 +47,7 @@ class EngineSets:
             self.cluster.engine_launcher_class = LocalEngines
         self.log_file = profile_dir / "log" / f"cluster-{self.cluster.cluster_id}.log"
         self.logger = _log_to(self.log_file, self.cluster)
+        self.cluster_id = str(self.cluster.cluster_id)
         self._remembered: set[psutil.Process] = set()
 
     @property
@@ -63,7 +65,7 @@ class EngineSets:
 
         return issubclass(self.cluster.engine_launcher_class, BatchSystemLauncher)
 
-    def start_engines(self, n: int, among: int) -> None:
+    def start_engines(self, n: int, among: int) -> int:
         """Start ``n`` more engines; returns when they are processes, or stand in a scheduler's queue.
 
         Parameters
@@ -73,15 +75,21 @@ class EngineSets:
         among
             How many there will be, with those; where they share this machine's cores.
 
+        Returns
+        -------
+        int
+            How many were started: fewer, where some of several machines cannot be reached.
+
         Raises
         ------
         Exception
-            Whatever kept them from being started.
+            Whatever kept all of them from being started.
         """
         shared = engine_environment(among) if self.are_here else {}
         environment = shared | self.environment(self.cluster.engine_launcher_class)
-        self.cluster.start_engines_sync(n, environment=environment)
+        name = self.cluster.start_engines_sync(n, environment=environment)
         self.remember()
+        return int(getattr(self.cluster.engines[name], "n", n))
 
     def environment(self, launcher_class: Any) -> dict[str, str]:
         """Environment of what a launcher starts: that of the profile, and what binds it to this process."""
@@ -97,6 +105,16 @@ class EngineSets:
         """Every engine that was started as a process of this machine, alive or dead."""
         sets = [launcher for engine_set in self.cluster.engines.values() for launcher in _members(engine_set)]
         return [process for launcher in sets if (process := getattr(launcher, "process", None)) is not None]
+
+    def _left_behind(self) -> list[psutil.Process]:
+        """What a controller or engine has started in the moment in which it was ended: it is in its process group."""
+        groups, found = {process.pid for process in self._remembered}, []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, ProcessLookupError):
+                ours = os.getpgid(process.pid) in groups and process.environ().get("IPP_CLUSTER_ID") == self.cluster_id
+                if ours and is_alive(process):
+                    found.append(process)
+        return found
 
     def end_at(self, places: set[str]) -> None:
         """End what may be left of engines of other machines, by the names of their places, which are free then."""
@@ -124,10 +142,14 @@ class EngineSets:
         """
         self.remember()
         _end(list(self._remembered))
+        _end(self._left_behind())
         if keep_log:
             for launcher in filter(None, [self.cluster.controller, *self.cluster.engines.values()]):
                 self.logger.warning("%s", launcher.get_output())
-        self.cluster.stop_cluster_sync()
+        try:
+            self.cluster.stop_cluster_sync()
+        except Exception:  # such as a machine that is out of reach: its engines end by themselves
+            self.logger.exception("not all engines could be stopped")
         for handler in self.logger.handlers[:]:
             self.logger.removeHandler(handler)
             handler.close()

@@ -38,6 +38,8 @@ class Keeper:
         Starts engines.
     n : int
         How many there are to be.
+    coming : int
+        How many were started already and have not joined.
     replace : bool
         Whether engines that die are replaced.
     joined : bool
@@ -51,6 +53,7 @@ class Keeper:
         engines: EngineSets,
         n: int,
         *,
+        coming: int = 0,
         replace: bool = False,
         joined: bool = False,
     ) -> None:
@@ -65,7 +68,7 @@ class Keeper:
         self._short = 0
         """How many are to be started though none died."""
         self._seen: set[int] = set(client.ids)
-        self._coming = max(0, n - len(self._seen))
+        self._coming = coming
         """How many of another machine were started and have not joined."""
         self._forgotten: set[int] = set()
         self._retiring: dict[int, float] = {}
@@ -188,11 +191,12 @@ class Keeper:
             self._logger.warning(words, _MOST_REPLACED, _REPLACED_SECONDS)
             return
         try:
-            self._engines.start_engines(new + replaced, among=self._n)
+            started = self._engines.start_engines(new + replaced, among=self._n)
         except Exception:
-            self._not_before = now + _SECONDS_AFTER_ERROR
             self._logger.exception("no engine could be started; it is tried again in %g s", _SECONDS_AFTER_ERROR)
-            return
-        self._replaced.extend([now] * replaced)
-        self._short -= new
-        self._coming += new + replaced
+            started = 0
+        if started < new + replaced:
+            self._not_before = now + _SECONDS_AFTER_ERROR
+        self._short = max(0, self._short - started)
+        self._coming += started
+        self._replaced.extend([now] * min(replaced, started))

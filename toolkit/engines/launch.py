@@ -42,7 +42,8 @@ class LaunchedCluster:
         self._deadline = time.monotonic() + self._timeout
         cluster = self.engines.cluster
         self.n = n or cluster.n or usable_cores()
-        self.cluster_id = str(cluster.cluster_id)
+        self.n_started = 0
+        self.cluster_id = self.engines.cluster_id
         self.client: Any = None
         atexit.register(self.stop)
         try:
@@ -74,12 +75,12 @@ class LaunchedCluster:
         # The controller is here, and does not stand in a queue.
         cluster.controller.connection_info_timeout = min(self._timeout, _SECONDS_TO_COME)
         try:
-            self.engines.start_engines(self.n, among=self.n)
+            self.n_started = self.engines.start_engines(self.n, among=self.n)
             self.client = cluster.connect_client_sync(timeout=max(1.0, self._deadline - time.monotonic()))
         except (TimeoutError, RuntimeError) as error:
-            raise type(error)(
-                f"the controller did not come up within {self._timeout:g} s: {error}{self._see_log()}"
-            ) from error
+            came = all(Path(file).exists() for file in cluster.controller.connection_files.values())
+            problem = "no engine came up" if came else f"the controller did not come up within {self._timeout:g} s"
+            raise type(error)(f"{problem}: {error}{self._see_log()}") from error
 
     def _wait_for_engines(self, cluster: Any) -> None:
         wanted = self.n if self.engines.are_here else 1  # the others come when there is room for them, or a network

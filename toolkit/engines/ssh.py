@@ -2,11 +2,12 @@
 
 import re
 import subprocess
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from ipyparallel.cluster.launcher import SSHEngineLauncher, SSHEngineSetLauncher
 from ipyparallel.cluster.shellcmd import ShellCommandSend
@@ -18,6 +19,8 @@ from toolkit.engines.inside.status import ENGINE_PLACE
 
 _STRICT = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=10"]
 _AT_ONCE = 16
+_SECONDS_OUT_OF_REACH = 5.0
+_SECONDS_LAST = 300.0
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,9 @@ class _QuietShell(ShellCommandSend):  # type: ignore[misc]  # ipyparallel is unt
     def _check_output(self, cmd: Any, **options: Any) -> Any:
         return super()._check_output(cmd, stderr=subprocess.PIPE, **options)
 
+    def _runs_successful(self, cmd: Any) -> bool:
+        return subprocess.run(cmd, input=b"", capture_output=True, check=False).returncode == 0
+
 
 class SshEngine(SSHEngineLauncher):  # type: ignore[misc]  # ipyparallel is untyped
     """One engine by SSH. Only what engines need is sent, and what keys they need goes with the command."""
@@ -92,6 +98,21 @@ class SshEngine(SSHEngineLauncher):  # type: ignore[misc]  # ipyparallel is unty
             args = [*self.ssh_args, self.location]
             self._shell = _QuietShell(self.ssh_cmd, args, self.remote_python, log=self.log)
         return self._shell
+
+    def wait_one(self, timeout: float) -> int:
+        """The engine's exit code.
+
+        Raises
+        ------
+        TimeoutError
+            It runs on after so many seconds, or its machine is out of reach.
+        """
+        try:
+            code: int = super().wait_one(timeout)
+        except (subprocess.SubprocessError, RuntimeError) as error:
+            time.sleep(_SECONDS_OUT_OF_REACH)
+            raise TimeoutError(_reason(error)) from error
+        return code
 
     def _to_send_default(self) -> list[tuple[str, str]]:
         name = "ipengine_config.py"
@@ -108,6 +129,8 @@ class SshEngines(SSHEngineSetLauncher):  # type: ignore[misc]
     """
 
     launcher_class = SshEngine
+    _failed: ClassVar[dict[Host, float]] = {}
+    """When a host could not be reached, of all clusters of this process."""
     hosts: Any = List([], config=True, help="what `read_hosts` gives")
 
     def start(self, n: int) -> Any:
@@ -133,7 +156,8 @@ class SshEngines(SSHEngineSetLauncher):  # type: ignore[misc]
         sets = {id(each): each for each in [self, *getattr(self.parent, "engines", {}).values()]}
         taken = Counter(name for engines in sets.values() for name in engines.launchers)
         places = [(host, i) for host in self.hosts for i in range(host.engines) if not taken[_name(host, i)]]
-        return sorted(places, key=lambda place: place[1])
+        lately = {host for host, when in self._failed.items() if time.monotonic() - when < _SECONDS_LAST}
+        return sorted(places, key=lambda place: (place[0] in lately, place[1]))
 
     def _engine(self, host: Host, number: int) -> SshEngine:
         shared = set(self.traits(config=True)) & set(self.launcher_class.class_traits(config=True))
@@ -159,6 +183,7 @@ class SshEngines(SSHEngineSetLauncher):  # type: ignore[misc]
             try:
                 engine.start()
             except Exception as error:  # noqa: BLE001  the other hosts are none the worse for it
+                self._failed[host] = time.monotonic()
                 return _reason(error)
             self.launchers[engine.identifier] = engine
         return ""

@@ -58,8 +58,8 @@ def check_pinned() -> None:
 
 def device() -> str:
     """Where a network would run here: ``"cpu"``, or such as ``"cuda:0 NVIDIA A40"``."""
-    torch = sys.modules.get("torch")
-    if torch is not None and not torch.cuda.is_available():  # such as a build for CPUs, on a machine with a GPU
+    cuda: Any = getattr(sys.modules.get("torch"), "cuda", None)  # torch may just be on its way in, in another thread
+    if hasattr(cuda, "is_available") and not cuda.is_available():  # such as a build for CPUs, on a machine with a GPU
         return "cpu"
     nvml, handle = _nvml(), _first_handle()
     return "cpu" if handle is None else f"cuda:0 {_text(nvml.nvmlDeviceGetName(handle))}"
