@@ -25,10 +25,10 @@ _IDENTIFY_SECONDS = 2.0
 _RESOURCES_SECONDS = 1.0
 
 # How long work waits for engines when none is left: a dead engine is reported after 5 s, and a moment later another
-# takes its place, unless it stands in a scheduler's queue.
+# takes its place, unless that stands in a scheduler's queue, or its machine is down.
 _SECONDS_WITHOUT_ENGINES = 7.0
 _SECONDS_FOR_REPLACEMENT = 120.0
-_SECONDS_IN_QUEUE = 7 * 86_400.0
+_SECONDS_FOR_MACHINES = 7 * 86_400.0
 
 
 class Cluster:
@@ -253,7 +253,7 @@ class Cluster:
         """For how many seconds without engines work waits for one."""
         if self._keeper is None or not self._keeper.replaces:
             return _SECONDS_WITHOUT_ENGINES
-        return _SECONDS_IN_QUEUE if self._keeper.are_queued else _SECONDS_FOR_REPLACEMENT
+        return _SECONDS_FOR_MACHINES if self._keeper.may_take_hours else _SECONDS_FOR_REPLACEMENT
 
     def _check_not_stopped(self) -> None:
         if self._stopped:

@@ -82,9 +82,9 @@ class Keeper:
         self._thread.start()
 
     @property
-    def are_queued(self) -> bool:
-        """Whether engines may come only after hours."""
-        return self._engines.are_queued
+    def may_take_hours(self) -> bool:
+        """Whether engines may come late: a scheduler has no room, a machine is down for the night."""
+        return not self._engines.are_here
 
     @property
     def replaces(self) -> bool:
