@@ -4,6 +4,7 @@ import logging
 from typing import Any
 
 import pytest
+from profiles import wait_until
 
 from toolkit.engines import keeping
 from toolkit.engines.keeping import Keeper
@@ -13,6 +14,7 @@ class Sets:
     """Engines of other machines: starting some may bring fewer, none, or an error."""
 
     are_here = False
+    are_queued = False
     logger = logging.getLogger("test")
 
     def __init__(self, *brings: int | Exception) -> None:
@@ -29,6 +31,9 @@ class Sets:
 
     def end_at(self, places: set[str]) -> None:
         self.ended.append(places)
+
+    def places(self) -> set[str]:
+        return {f"place {number}" for number in range(4)}
 
 
 class World:
@@ -145,3 +150,40 @@ def test_after_many_deaths_in_a_minute_no_more_are_started_until_someone_asks(ke
     keeper.scale(2)
     keeper._look()
     assert sum(sets.asked) == 32
+
+
+def test_one_that_never_joins_is_not_waited_for_for_ever(keeper_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_SECONDS_TO_JOIN", -1.0)
+    world, sets = World(0, 1), Sets()
+    keeper = keeper_of(world, sets, 3, coming=1, replace=True)
+    keeper._look()
+    assert sets.ended == [{"place 2", "place 3"}]  # where nobody is
+    assert sets.asked == [1]
+
+
+def test_a_job_may_stand_in_a_queue_for_long(keeper_of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_SECONDS_TO_JOIN", -1.0)
+    world, sets = World(0, 1), Sets()
+    sets.are_queued = True
+    keeper = keeper_of(world, sets, 3, coming=1, replace=True)
+    keeper._look()
+    assert (sets.ended, sets.asked) == ([], [])
+
+
+def test_an_error_does_not_end_the_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(keeping, "_SECONDS_AFTER_ERROR", 0.01)
+    looks: list[int] = []
+
+    def look(self: Keeper) -> None:
+        looks.append(1)
+        raise OSError("too many open files")
+
+    monkeypatch.setattr(Keeper, "_look", look)
+    world = World(0)
+    world._closed = False  # type: ignore[attr-defined]
+    keeper = Keeper(world, world, Sets(), 1)  # type: ignore[arg-type]
+    wait_until(lambda: len(looks) > 3, 10)
+    world._closed = True  # type: ignore[attr-defined]
+    wait_until(lambda: not keeper._thread.is_alive(), 10)
+    keeper.stop()

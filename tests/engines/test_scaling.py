@@ -82,7 +82,13 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     ipcluster = shutil.which("ipcluster", path=str(Path(sys.executable).parent))
     assert ipcluster is not None
     command = [ipcluster, "start", f"--profile-dir={profile_dir}", "-n", "1"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    output = profile_dir / "ipcluster.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+    try:
+        Cluster.connect(profile_dir=profile_dir, timeout=60).stop()
+    except TimeoutError:
+        pytest.fail(output.read_text())
     yield profile_dir
     process.send_signal(signal.SIGINT)
     process.wait(20)

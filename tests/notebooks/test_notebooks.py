@@ -308,8 +308,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("cluster", "engines", "message"),
         [
-            ("nope", "2", "'nope' is neither one of 'htcondor', 'local', "),
-            ("connect:nope", "2", "'nope' is neither one of 'htcondor', 'local', "),
+            ("nope", "2", "'nope' is neither one of 'gpu', 'htcondor', "),
+            ("connect:nope", "2", "'nope' is neither one of 'gpu', 'htcondor', "),
             ("local", "0", "n=0 must be a positive number of engines"),
         ],
     )

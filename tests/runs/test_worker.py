@@ -15,8 +15,9 @@ from toolkit.catalog.claims import latest_claim
 from toolkit.engines.inside.retirement import Retirement
 from toolkit.models import Model, load_model
 from toolkit.runs import worker
+from toolkit.runs.folding import fold_labels
 from toolkit.runs.packing import place
-from toolkit.runs.tasks import Task, Work
+from toolkit.runs.tasks import FoldTask, Task, Work
 from toolkit.runs.worker import _load_once, segment_batch, segmenter_of
 from toolkit.segmentation import NUMERICS_VERSION, Execution, Protocol, Segmenter
 from toolkit.sources import ReadLimits
@@ -169,6 +170,18 @@ class TestReach:
                 for image in (one, other)
             ]
             np.testing.assert_array_equal(*maps)
+
+    def test_an_engine_that_is_to_write_where_it_sees_nothing_says_so(
+        self, task: Task, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(worker, "engine_number", lambda: 3)
+        elsewhere = replace(task, labels=replace(task.labels, store=LocalStore(tmp_path / "elsewhere")))
+        with pytest.raises(OSError, match=r"does not see the catalog at .*elsewhere.* use labels_by='auto'"):
+            segment_batch(elsewhere, segmenter_of(task.work, model))
+        assert not (tmp_path / "elsewhere").exists()
+        fold = FoldTask(elsewhere.labels, 7, (), "host-1-ffffffffffff")
+        assert fold_labels(fold).label_maps is None
+        assert not (tmp_path / "elsewhere").exists()
 
     def test_without_label_maps_nothing_comes_along(self, task: Task, model: Model) -> None:
         task = replace(task, labels_by="driver", keep_labels=False)

@@ -106,6 +106,7 @@ def test_an_image_that_needs_more_memory_than_there_is_is_refused(
     small_model: Model, pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch, memory: int
 ) -> None:
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=memory))
+    monkeypatch.setattr("toolkit.segmentation.segmenter._SMALL", 0)
     with pytest.raises(MemoryError, match=r"60 × 60 pixels take .* GiB, 0\.0 GiB are free; use smaller scales"):
         segment_image(pixels, small_model, PROTOCOL)
 

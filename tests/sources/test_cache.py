@@ -60,6 +60,16 @@ class TestFileCache:
         assert sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) <= 10_500
         assert sum(cache.get(f"u{number}", "1") is None for number in range(14)) >= 4
 
+    @pytest.mark.parametrize("left", [bytes(64), b"", b"abc", bytes([255]) * 64])
+    def test_what_a_power_cut_left_is_no_error(self, tmp_path: Path, left: bytes) -> None:
+        cache = FileCache(tmp_path, 1000)
+        cache.put("u", "1", b"data")
+        (entry,) = (path for path in (tmp_path / "versions").rglob("*") if path.is_file())
+        entry.write_bytes(left)
+        assert cache.get("u", "1") is None
+        cache.put("u", "1", b"data")
+        assert cache.get("u", "1") == b"data"
+
     def test_a_folder_that_cannot_be_written_keeps_nothing(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_bytes(b"")
         cache = FileCache(tmp_path / "file" / "below", 1000)

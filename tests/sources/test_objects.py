@@ -144,6 +144,50 @@ class TestWeb:
             server.shutdown()
             server.server_close()
 
+    @pytest.mark.parametrize("refuses_head", [False, True])
+    def test_what_a_server_says_nothing_of_is_not_kept(
+        self, refuses_head: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SEGSCAPE_CACHE", str(tmp_path / "cache"))
+        content = [b"one"]
+
+        class Silent(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content[0])))
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(content[0])
+
+            def do_HEAD(self) -> None:
+                if refuses_head:
+                    self.send_error(403)
+                else:
+                    self.do_GET()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            uri = f"http://127.0.0.1:{server.server_port}/a.jpg"
+            assert read_bytes(uri, ReadLimits(cache_bytes=10**6)) == b"one"
+            content[0] = b"two"
+            assert read_bytes(uri, ReadLimits(cache_bytes=10**6)) == b"two"
+        finally:
+            server.shutdown()
+            server.server_close()
+
+    def test_what_cannot_be_opened_stops_the_run_and_no_image_fails_for_it(self) -> None:
+        with pytest.raises(AccessError, match=r"az://photos: it cannot be opened"):
+            read_bytes("az://photos/a.jpg")
+
+    def test_a_name_that_no_object_can_have_is_one_images_fault(self, s3: S3Server) -> None:
+        with pytest.raises(SourceError) as caught:
+            read_bytes(f"s3://{BUCKET}/a//b.jpg")
+        assert caught.value.code == "unreadable"
+
     def test_it_may_hold_a_table(self, web: tuple[str, Path]) -> None:
         address, folder = web
         (folder / "photos.csv").write_text("uri,year\na b.jpg,2020\nhttps://elsewhere/c.jpg,2021\n/top/d.jpg,2022\n")

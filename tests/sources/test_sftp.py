@@ -181,3 +181,8 @@ def test_a_table_on_the_server_names_files_there(ssh: SshServer, files: Path) ->
     assert [read_bytes(uri) for uri in listing.uris] == [b"b c#d%.jpg", b"below/deep/e.jpg"]
     assert listing.covariates is not None
     assert listing.covariates["place"].tolist() == ["here", "there"]
+
+
+def test_an_address_of_ipv6_is_one(ssh: SshServer) -> None:
+    with pytest.raises(UnreachableError, match=rf"sftp://\[::1\]:{ssh.port} cannot be reached"):  # it listens on IPv4
+        read_bytes(f"sftp://[::1]:{ssh.port}/a.jpg", QUICK)

@@ -87,7 +87,14 @@ class EngineSets:
         """
         shared = engine_environment(among) if self.are_here else {}
         environment = shared | self.environment(self.cluster.engine_launcher_class)
-        name = self.cluster.start_engines_sync(n, environment=environment)
+        self._forget_the_dead()
+        known = set(self.cluster.engines)
+        try:
+            name = self.cluster.start_engines_sync(n, environment=environment)
+        except BaseException:
+            for failed in set(self.cluster.engines) - known:  # ipyparallel keeps it
+                del self.cluster.engines[failed]
+            raise
         self.remember()
         return int(getattr(self.cluster.engines[name], "n", n))
 
@@ -106,9 +113,23 @@ class EngineSets:
         sets = [launcher for engine_set in self.cluster.engines.values() for launcher in _members(engine_set)]
         return [process for launcher in sets if (process := getattr(launcher, "process", None)) is not None]
 
+    def _forget_the_dead(self) -> None:
+        """In weeks of replacing they would be many."""
+        self._remembered = set(filter(is_alive, self._remembered))
+        for name, engine_set in list(self.cluster.engines.items()):
+            launchers = getattr(engine_set, "launchers", None)
+            if launchers is None:
+                continue
+            for identifier, launcher in list(launchers.items()):
+                process = getattr(launcher, "process", None)
+                if process is not None and not is_alive(process):
+                    del launchers[identifier]
+            if not launchers:
+                del self.cluster.engines[name]
+
     def _left_behind(self) -> list[psutil.Process]:
         """What a controller or engine has started in the moment in which it was ended: it is in its process group."""
-        groups, found = {process.pid for process in self._remembered}, []
+        groups, found = {process.pid for process in self._remembered | set(self.started())}, []
         for process in psutil.process_iter():
             with contextlib.suppress(psutil.Error, ProcessLookupError):
                 ours = os.getpgid(process.pid) in groups and process.environ().get("IPP_CLUSTER_ID") == self.cluster_id
@@ -116,9 +137,13 @@ class EngineSets:
                     found.append(process)
         return found
 
+    def places(self) -> set[str]:
+        """The names of the places on other machines in which engines were started."""
+        return {place for each in self.cluster.engines.values() for place in getattr(each, "launchers", {})}
+
     def end_at(self, places: set[str]) -> None:
         """End what may be left of engines of other machines, by the names of their places, which are free then."""
-        for engine_set in self.cluster.engines.values():
+        for engine_set in list(self.cluster.engines.values()):
             for place in places & getattr(engine_set, "launchers", {}).keys():
                 with contextlib.suppress(Exception):  # it has ended, or its machine is out of reach
                     engine_set.launchers[place].signal(signal.SIGKILL)

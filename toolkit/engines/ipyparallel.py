@@ -100,9 +100,11 @@ class IPyParallelExecutor:
 
     def submit_to(self, engine: int, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
         """Run ``function(task)`` on one engine; see `Executor.submit_to`."""
+        from ipyparallel.error import NoEnginesRegistered
+
         try:
             return self._submit(lambda: self._client[engine], _pickle_call(function, task))
-        except IndexError:
+        except (IndexError, NoEnginesRegistered):
             raise EngineLostError(engine) from None
 
     def _submit(self, view: Callable[[], Any], payload: bytes) -> "Future[Any]":
@@ -120,7 +122,7 @@ class IPyParallelExecutor:
                 self._forget_history()
         except OSError:  # the client was closed between the check and the call
             self._fail(future, NoEnginesError("the connection to the cluster is closed"))
-        except IndexError:
+        except BaseException:  # such as an engine that is there no more
             future.cancel()
             raise
         else:

@@ -30,6 +30,8 @@ _COLUMNS = {
 _LASTING = ("host", "pid", "device", "since")
 _HIDDEN = ("threads",)
 _NO_ANSWER = "does not answer"
+_SECONDS_OF_PATIENCE = 60.0
+_SECONDS_TO_LEARN = 2.0
 
 
 class EngineResources:
@@ -48,7 +50,7 @@ class EngineResources:
     def __init__(self, client: Any) -> None:
         self._client = client
         self._lock = threading.Lock()
-        self._questions: dict[int, Any] = {}  # by engine: the last one, answered or not
+        self._questions: dict[int, tuple[Any, float]] = {}  # by engine: the last one, answered or not, and when
         self._answers: dict[int, dict[str, Any]] = {}
         self._taught: set[int] = set()
 
@@ -65,7 +67,6 @@ class EngineResources:
                 if question.done():
                     self._answers[engine] = question.result()["content"]
                 elif engine not in self._answers:  # one whose profile knows nothing of us will never answer
-                    self._questions.pop(engine)
                     self._teach(engine)
 
     def identities(self) -> dict[int, dict[str, Any]]:
@@ -80,14 +81,17 @@ class EngineResources:
             return as_table([self._row(engine) for engine in list(self._client.ids)])
 
     def _question(self, engine: int) -> Any:
-        """The question that the engine is to answer: a new one, unless it owes an answer."""
-        question = self._questions.get(engine)
+        """The question that the engine is to answer: a new one, unless it owes an answer, and not for long."""
+        question, since = self._questions.get(engine, (None, 0.0))
+        patience = _SECONDS_OF_PATIENCE if engine in self._answers else _SECONDS_TO_LEARN
         if question is not None and not question.done():
-            return question
-        with contextlib.suppress(IndexError, OSError):  # it left meanwhile, or the connection is closed
+            if time.monotonic() - since < patience:
+                return question
+            self._client._futures.pop(question.msg_id, None)  # or each that is not answered would stay for ever
+        with contextlib.suppress(IndexError, KeyError, OSError):  # it left meanwhile, or the connection is closed
             identity = self._client._engines[engine].encode()
             question = self._client._send(self._client._control_stream, REQUEST, content={}, ident=identity)
-            self._questions[engine] = question
+            self._questions[engine] = question, time.monotonic()
             return question
         return None
 
@@ -99,7 +103,7 @@ class EngineResources:
                 self._client[engine].apply_async(begin)
 
     def _row(self, engine: int) -> dict[str, Any]:
-        question, answer = self._questions.get(engine), self._answers.get(engine, {})
+        (question, _), answer = self._questions.get(engine, (None, 0.0)), self._answers.get(engine, {})
         if question is None or not question.done():
             answer = {name: answer.get(name) for name in _LASTING} | {"doing": _NO_ANSWER}
         return {"engine": engine} | {name: answer.get(name) for name in _COLUMNS if name != "engine"}

@@ -17,8 +17,14 @@ from toolkit.engines.environment import allocator_environment
 from toolkit.engines.inside import ENGINES_ON_HOST
 from toolkit.engines.inside.status import ENGINE_PLACE
 
-_STRICT = ["-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=yes", "-o", "ConnectTimeout=10"]
+_STRICT = [
+    *("-o", "BatchMode=yes"),
+    *("-o", "StrictHostKeyChecking=yes"),
+    *("-o", "ConnectTimeout=10"),
+    *("-o", "ServerAliveInterval=10", "-o", "ServerAliveCountMax=3"),  # a machine that froze is given up
+]
 _AT_ONCE = 16
+_SECONDS_PER_COMMAND = 120.0  # longer than the minute for which one of ipyparallel's waits
 _SECONDS_OUT_OF_REACH = 5.0
 _SECONDS_LAST = 300.0
 
@@ -79,10 +85,11 @@ class _QuietShell(ShellCommandSend):  # type: ignore[misc]  # ipyparallel is unt
     """What commands complain of belongs to their errors, not on the screen."""
 
     def _check_output(self, cmd: Any, **options: Any) -> Any:
-        return super()._check_output(cmd, stderr=subprocess.PIPE, **options)
+        return super()._check_output(cmd, **{"timeout": _SECONDS_PER_COMMAND, "stderr": subprocess.PIPE, **options})
 
     def _runs_successful(self, cmd: Any) -> bool:
-        return subprocess.run(cmd, input=b"", capture_output=True, check=False).returncode == 0
+        done = subprocess.run(cmd, input=b"", capture_output=True, check=False, timeout=_SECONDS_PER_COMMAND)
+        return done.returncode == 0
 
 
 class SshEngine(SSHEngineLauncher):  # type: ignore[misc]  # ipyparallel is untyped

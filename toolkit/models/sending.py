@@ -54,7 +54,7 @@ def parts_of(model: Model) -> Iterator[BundlePart]:
         if load_bundle(folder).digest != model.digest:
             raise BundleError(f"model {model.name!r} is another than its source {model.source!r} by now")
         archive = io.BytesIO()
-        with tarfile.open(fileobj=archive, mode="w") as tar:
+        with tarfile.open(fileobj=archive, mode="w", dereference=True) as tar:
             for file in files_of(folder):
                 tar.add(folder / file, arcname=str(file))
     content, parcel = archive.getbuffer(), secrets.token_hex(8)

@@ -38,6 +38,7 @@ _MOST_LOSSES = 3
 _MOST_LOSSES_IN_A_ROW = 20
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_PROBES = 1.0
+_SECONDS_BETWEEN_TRIES = 30.0
 _SECONDS_BETWEEN_COUNTS = 30.0
 
 
@@ -118,14 +119,16 @@ class Driver:
         self._open_blocks: dict[tuple[int, int, int], OpenBlock] = {}
         self._running: dict[Future[Any], tuple[Task | FoldTask, float]] = {}
         """What engines are at, and since when (monotonic seconds)."""
-        self._labels_are_ours: set[tuple[int, int, int]] = set()
-        """Blocks of which engines could not write all label maps."""
         self._paused = False
         self._reached_at = self._probe_at = -math.inf
         self._at_hand: deque[Task] = deque()
         """Work of claimed blocks that no engine has; what was tried before comes first."""
+        self._out_of_reach: deque[Task] = deque()
+        """Single images whose server could not be reached; one is tried now and then, all once it can be again."""
+        self._try_at = 0.0
         self._todo = 0
         self._losses_in_a_row = 0
+        self._lost_at = -math.inf
         self._speeds = Speeds()
         self._n_engines = executor.n_engines
         self._half_interval = options.flush_seconds / 2
@@ -180,7 +183,7 @@ class Driver:
                 ended, _ = wait(self._running, timeout=self._seconds_to_flush(), return_when=FIRST_COMPLETED)
                 for future in ended:
                     self._collect(future, *self._running.pop(future))
-            elif self._paused and not self._cancelled.is_set():
+            elif (self._at_hand or self._out_of_reach) and not self._cancelled.is_set():
                 self._cancelled.wait(_SECONDS_BETWEEN_PROBES)
             elif self._cancelled.is_set() or not self._queue.look(at_once=not self._queue.holders):
                 return
@@ -206,7 +209,7 @@ class Driver:
 
     def _next_task(self) -> Task | None:
         """A share of the work at hand, or of a block that is claimed for it; None: there is nothing for now."""
-        whole = self._at_hand.popleft() if self._at_hand else self._claimed()
+        whole = self._whole_task()
         if whole is None:
             return None
         handed_out = sum(len(task.rows) for task, _ in self._running.values() if isinstance(task, Task))
@@ -216,6 +219,15 @@ class Driver:
         if rest is not None:
             self._at_hand.append(rest)
         return replace(task, seconds=share.seconds)
+
+    def _whole_task(self) -> Task | None:
+        due = self._out_of_reach and time.monotonic() >= self._try_at
+        if not due and (self._at_hand or not self._out_of_reach):
+            return self._at_hand.popleft() if self._at_hand else self._claimed()
+        if not due and (claimed := self._claimed()) is not None:
+            return claimed
+        self._try_at = time.monotonic() + _SECONDS_BETWEEN_TRIES
+        return self._out_of_reach.popleft()
 
     def _claimed(self) -> Task | None:
         """All that is to be done of a block, claimed now; None if there is none for now."""
@@ -247,7 +259,7 @@ class Driver:
             outcome = future.result()
         except EngineLostError as error:
             self._emit(EngineLost(str(error.engine), 0 if isinstance(task, FoldTask) else len(task.rows)))
-            self._check_losses(error)
+            self._check_losses(error, since)
             if opened is None:
                 return
             if isinstance(task, FoldTask):
@@ -260,10 +272,11 @@ class Driver:
             self._losses_in_a_row = 0
             if opened is None:
                 return
-            if isinstance(task, FoldTask):
-                opened.note_fold(outcome)
+            if isinstance(task, FoldTask) and outcome.label_maps is None:
+                self._running[self._here.submit(fold_labels, task)] = task, time.monotonic()
+            elif isinstance(task, FoldTask):
+                opened.note_fold(outcome.label_maps)
             elif outcome.packed:
-                self._labels_are_ours.add(task.labels.key)
                 self._running[self._here.submit(place, (task, outcome))] = task, since
             else:
                 self._take(opened, task, outcome, since)
@@ -272,9 +285,13 @@ class Driver:
         self._check_seen_here(outcome, task)
         self._note(opened, task, outcome)
         _, others = task.split(len(outcome.images))
-        if others is not None:  # there was no time for them, or no way to them
+        if others is not None and outcome.unreachable:  # what comes from other servers goes on meanwhile
+            out_of_reach, rest = others.split(1)
+            self._out_of_reach.append(out_of_reach)
+            self._at_hand.extend([] if rest is None else [rest])
+        elif others is not None:  # there was no time for them
             self._at_hand.appendleft(others)
-        self._note_server(outcome, since)
+        self._note_server(task, outcome, since)
         lacking = outcome.lacks_model
         if lacking is not None:
             if self._deliveries is None:
@@ -298,10 +315,14 @@ class Driver:
                     "give the images as sftp://…, or mount the folder there under the same path"
                 )
 
-    def _note_server(self, outcome: BatchOutcome, since: float) -> None:
+    def _note_server(self, task: Task, outcome: BatchOutcome, since: float) -> None:
         """Pause if a server of images cannot be reached, unless others have reached it meanwhile; go on once it can."""
         if outcome.images:
             self._reached_at = time.monotonic()
+            reached = set(map(_server_of, task.uris[: len(outcome.images)]))
+            back = [each for each in self._out_of_reach if _server_of(each.uris[0]) in reached]
+            self._at_hand.extendleft(back)
+            self._out_of_reach = deque(each for each in self._out_of_reach if each not in back)
         if outcome.unreachable and self._reached_at < since:
             self._probe_at = time.monotonic() + _SECONDS_BETWEEN_PROBES
             if not self._paused:
@@ -311,11 +332,14 @@ class Driver:
             self._paused = False
             self._emit(Paused(""))
 
-    def _check_losses(self, error: EngineLostError) -> None:
-        self._losses_in_a_row += 1
+    def _check_losses(self, error: EngineLostError, since: float) -> None:
+        """Stop where every engine dies; those that die at the same time, as with their machine, count once."""
+        if since > self._lost_at:
+            self._losses_in_a_row += 1
+            self._lost_at = time.monotonic()
         if self._losses_in_a_row > _MOST_LOSSES_IN_A_ROW:
             raise NoEnginesError(
-                f"{self._losses_in_a_row} engines died one after the other, whatever they worked on; see their logs"
+                f"engines died {self._losses_in_a_row} times in a row, whatever they worked on; see their logs"
             ) from error
 
     def _after_loss(self, opened: OpenBlock, task: Task, error: EngineLostError) -> None:
@@ -347,10 +371,8 @@ class Driver:
             self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
         if outcome.images and not outcome.unreachable:
             self._speeds.note(outcome.engine, outcome.seconds / len(outcome.images))
-        fold = None if self._cancelled.is_set() else opened.fold()
-        if fold is not None and fold.labels.key in self._labels_are_ours:
-            self._running[self._here.submit(fold_labels, fold)] = fold, time.monotonic()
-        elif fold is not None:
+        fold = None if self._cancelled.is_set() else opened.fold(self._owner.name)
+        if fold is not None:
             self._submit(fold_labels, fold)
 
     def _seconds_to_flush(self) -> float:
@@ -365,7 +387,6 @@ class Driver:
             opened.flush()
             if opened.is_complete:
                 del self._open_blocks[key]
-                self._labels_are_ours.discard(key)
             elif opened.owned.is_overtaken:
                 self._let_go(key)
         self._flushed_at = time.monotonic()
@@ -375,6 +396,7 @@ class Driver:
         """Somebody took us for dead and goes on with the block; what we had of it is written."""
         opened = self._open_blocks.pop(key)
         self._at_hand = deque(task for task in self._at_hand if task.labels.key != key)
+        self._out_of_reach = deque(task for task in self._out_of_reach if task.labels.key != key)
         self._queue.give_back(opened.work)
 
     def _wait_for_others(self) -> None:
@@ -389,3 +411,7 @@ class Driver:
             self._todo = counts.total - counts.done - counts.failed
         self._emit(Counted(counts.total, counts.done, counts.failed, self._todo))
         self._counted_at = time.monotonic()
+
+
+def _server_of(uri: str) -> str:
+    return "/".join(uri.split("/", 3)[:3])

@@ -7,7 +7,12 @@ from toolkit.runs.tasks import FoldOutcome, FoldTask
 
 
 def fold_labels(task: FoldTask) -> FoldOutcome:
-    """Copy a block's label maps into one array; on an engine, since it reads and writes all of them."""
+    """Copy a block's label maps into one array; on an engine, since it reads and writes all of them.
+
+    On one that does not see the catalog nothing is done.
+    """
+    if not task.labels.is_in_reach(task.driver):
+        return FoldOutcome(None)
     places = task.labels.fold(
         task.part,
         [(LabelPlace.unpacked(labels.place), labels.height * labels.width) for labels in task.label_maps],

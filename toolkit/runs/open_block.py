@@ -1,10 +1,12 @@
 """A block that a driver works on: which of its rows are still out, and where their label maps go."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from toolkit.catalog import DONE, ERROR_CODES, FAILED, LabelPlace
 from toolkit.runs.queue import BlockOfWork
-from toolkit.runs.tasks import FoldOutcome, FoldTask, ImageOutcome, LabelMap
+from toolkit.runs.tasks import FoldTask, ImageOutcome, LabelMap
 
 _MOST_LABEL_ARRAYS = 4
 
@@ -61,20 +63,19 @@ class OpenBlock:
         if image.label_place >= 0:
             self._label_maps[image.row] = LabelMap(image.row, image.label_place, image.height, image.width)
 
-    def fold(self) -> FoldTask | None:
+    def fold(self, driver: str) -> FoldTask | None:
         """What brings the label maps of a block that is through into a few arrays; None if they are in a few."""
         parts = {LabelPlace.unpacked(labels.place).part for labels in self._label_maps.values()}
         if self.missing or self.folding or len(parts) <= _MOST_LABEL_ARRAYS:
             return None
         self.folding = True
-        return FoldTask(
-            self.owned.labels, self.take_parts(1), tuple(self._label_maps[row] for row in sorted(self._label_maps))
-        )
+        label_maps = tuple(self._label_maps[row] for row in sorted(self._label_maps))
+        return FoldTask(self.owned.labels, self.take_parts(1), label_maps, driver)
 
-    def note_fold(self, outcome: FoldOutcome) -> None:
+    def note_fold(self, label_maps: Sequence[LabelMap]) -> None:
         """Take over where the label maps are now."""
         self._folded = {LabelPlace.unpacked(labels.place).part for labels in self._label_maps.values()}
-        for labels in outcome.label_maps:
+        for labels in label_maps:
             self.owned.writer.set(labels.row, label_place=labels.place)
         self.end_fold()
 

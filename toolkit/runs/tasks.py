@@ -161,11 +161,13 @@ class FoldTask:
     """Number of the new array."""
     label_maps: tuple[LabelMap, ...]
     """The label maps, in the order that they shall have."""
+    driver: str
+    """Name of the driver that claimed the block; see `Task.driver`."""
 
 
 @dataclass(frozen=True)
 class FoldOutcome:
     """Where the label maps lie now; the old arrays are still there."""
 
-    label_maps: tuple[LabelMap, ...]
-    """Those of the task."""
+    label_maps: tuple[LabelMap, ...] | None
+    """Those of the task; None if the catalog is out of reach from there."""

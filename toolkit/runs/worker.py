@@ -70,7 +70,7 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     AccessError
         A server of images takes no request of ours.
     OSError
-        Label maps cannot be written. Nothing of the batch counts then.
+        Label maps cannot be written, or are to be written where there is no catalog. Nothing of the batch counts then.
     """
     begin = time.monotonic()
     name = f"{socket.gethostname()}:{os.getpid()}"
@@ -85,6 +85,11 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     finished: list[ImageOutcome] = []
     unreachable: list[str] = []
     in_reach = task.labels.is_in_reach(task.driver)
+    if task.labels_by == "engines" and task.keep_labels and not in_reach and engine_number() is not None:
+        raise OSError(
+            f"the engine {name} does not see the catalog at {task.labels.store}, and labels_by='engines' has it write "
+            "there; use labels_by='auto', or share the folder"
+        )
     by_engine = task.labels_by == "engines" or (task.labels_by == "auto" and in_reach)
     watchdog = _watchdog()
     watchdog.set(task, leaves_notes=in_reach)

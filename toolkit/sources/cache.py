@@ -8,6 +8,7 @@ the same folder.
 import contextlib
 import hashlib
 import os
+import re
 import secrets
 import threading
 from pathlib import Path
@@ -38,7 +39,10 @@ class FileCache:
         """The content of a file as of this version; None if it is not here."""
         entry = self._entry(uri, version)
         with contextlib.suppress(OSError):
-            digest = entry.read_text()
+            digest = entry.read_bytes().decode("ascii", "replace")
+            if re.fullmatch("[0-9a-f]{64}", digest) is None:  # half of it is on the disk, as after a power cut
+                entry.unlink()
+                return None
             content = self._content(digest)
             data = content.read_bytes()
             if hashlib.sha256(data).hexdigest() == digest:

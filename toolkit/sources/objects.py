@@ -59,20 +59,22 @@ def read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
             reason = f"has {size} bytes, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes"
             raise SourceError("too_large", uri, reason)
         return bytes(found.bytes())
-    except (BaseError, OSError) as error:
+    except (BaseError, OSError, ValueError) as error:
         raise _translated(error, uri, root) from error
 
 
 def version(uri: str, stall_seconds: float) -> str:
-    """What changes whenever the object does; raises as `read` does."""
+    """What changes whenever the object does; empty if the server does not say. Raises as `read` does."""
     store, path, root = _store_of(uri, stall_seconds)
     import obstore
     from obstore.exceptions import BaseError
 
     try:
         found = obstore.head(store, path)
+        if not found["e_tag"] and not found["last_modified"].timestamp():
+            return ""
         return f"{found['e_tag']} {found['size']} {found['last_modified']}"
-    except (BaseError, OSError) as error:
+    except (BaseError, OSError, ValueError) as error:
         raise _translated(error, uri, root) from error
 
 
@@ -88,7 +90,7 @@ def walk(uri: str, stall_seconds: float) -> Iterator[str]:
         for page in obstore.list(store, path.rstrip("/") or None):
             names = sorted(str(entry["path"]) for entry in page)
             yield from (f"{root}/{name}" for name in names if not any(p.startswith(".") for p in name.split("/")))
-    except (BaseError, OSError) as error:
+    except (BaseError, OSError, ValueError) as error:
         raise _translated(error, uri, root) from error
 
 
@@ -110,6 +112,7 @@ def _store_of(uri: str, stall_seconds: float) -> tuple[Any, str, str]:
 def _connect(root: str, stall_seconds: float) -> Any:
     if find_spec("obstore") is None:
         raise AccessError(root, "this needs obstore: pip install 'segscape[remote]'")
+    from obstore.exceptions import BaseError
     from obstore.store import HTTPStore, from_url
 
     insecure = root.startswith("http://") or os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
@@ -122,7 +125,10 @@ def _connect(root: str, stall_seconds: float) -> Any:
         },
         "retry_config": {"max_retries": 0},  # `toolkit.sources.patience` does so for all schemes
     }
-    return HTTPStore.from_url(root, **options) if root.startswith("http") else from_url(root, **options)
+    try:
+        return HTTPStore.from_url(root, **options) if root.startswith("http") else from_url(root, **options)
+    except (BaseError, ValueError) as error:  # such as a setting that is not there
+        raise AccessError(root, f"it cannot be opened: {str(error).splitlines()[0][:300]}") from error
 
 
 def _translated(error: Exception, uri: str, root: str) -> Exception:
@@ -139,6 +145,8 @@ def _translated(error: Exception, uri: str, root: str) -> Exception:
         return AccessError(root, "no keys were found; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY here")
     if _OF_BUCKET.search(words):
         return AccessError(root, "there is no such bucket")
+    if isinstance(error, ValueError):
+        return SourceError("unreadable", uri, f"no server has an object of such a name: {first}")
     if isinstance(error, FileNotFoundError):
         return SourceError("missing", uri, "there is no such object on the server")
     if isinstance(error, exceptions.PermissionDeniedError) or _REFUSED.search(words):

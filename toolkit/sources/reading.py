@@ -83,7 +83,7 @@ VERSIONS: dict[str, Callable[[str, float], str]] = {
     "sftp": sftp.version,
     **dict.fromkeys(objects.SCHEMES, objects.version),
 }
-"""What tells a file of a server from a later one of its name, by scheme."""
+"""What tells a file of a server from a later one of its name, by scheme; empty where nothing does."""
 
 
 def read_bytes(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> bytes:
@@ -126,13 +126,22 @@ def _read(scheme: str, uri: str, limits: ReadLimits) -> bytes:
     if not limits.cache_bytes or scheme not in VERSIONS:
         return READERS[scheme](uri, limits.max_bytes, limits.stall_seconds)
     cache = _cache(limits.cache_bytes)
-    version = VERSIONS[scheme](uri, limits.stall_seconds)
+    version = _version(scheme, uri, limits)
+    if not version:
+        return READERS[scheme](uri, limits.max_bytes, limits.stall_seconds)
     kept = cache.get(uri, version)
     if kept is not None and len(kept) <= limits.max_bytes:
         return kept
     data = READERS[scheme](uri, limits.max_bytes, limits.stall_seconds)
     cache.put(uri, version, data)
     return data
+
+
+def _version(scheme: str, uri: str, limits: ReadLimits) -> str:
+    try:
+        return VERSIONS[scheme](uri, limits.stall_seconds)
+    except SourceError:  # some servers give a file, but tell nothing of it
+        return ""
 
 
 @functools.cache

@@ -106,7 +106,8 @@ def _server(uri: str) -> tuple[_Server, str]:
     parts = urlsplit(uri)
     if not parts.hostname:
         raise SourceError("unreadable", uri, "names no host; write sftp://[user@]host[:port]/path")
-    address = f"{parts.username}@" * bool(parts.username) + parts.hostname + f":{parts.port}" * bool(parts.port)
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    address = f"{parts.username}@" * bool(parts.username) + host + f":{parts.port}" * bool(parts.port)
     return _servers.setdefault(address, _Server(address)), unquote(parts.path)
 
 
@@ -116,7 +117,8 @@ async def _connect(address: str, seconds: float) -> tuple[Any, Any]:
     except ImportError as error:
         raise AccessError(f"sftp://{address}", "SFTP needs asyncssh: pip install 'segscape[remote]'") from error
     user, _, place = address.rpartition("@")
-    host, _, port = place.partition(":")
+    host, _, port = place.rpartition("]")[2].partition(":")
+    host = host or place.rpartition("]")[0].removeprefix("[")  # an address of IPv6 stands in brackets
     options: dict[str, Any] = {"keepalive_interval": _KEEPALIVE_SECONDS, "keepalive_count_max": 3}
     config = os.environ.get(CONFIG_VARIABLE)
     if config:

@@ -23,6 +23,7 @@ def configure_engine(c: Any) -> None:
         What ipyparallel's ``get_config()`` returns there.
     """
     c.IPEngine.startup_command = _COMMAND
+    c.IPEngine.timeout = 60  # seconds; a controller that many join at once may take some to answer
     if sharing := os.environ.get(ENGINES_ON_HOST):  # before torch is loaded, and with it OpenMP
         os.environ |= {
             name: value for name, value in engine_environment(int(sharing)).items() if name not in os.environ

@@ -24,7 +24,11 @@ def answer_requests(engine: Any) -> bool:
         return False
 
     def answer(stream: Any, ident: Any, parent: Any) -> None:
-        content = {"status": "ok", **describe()}
+        try:
+            content = {"status": "ok", **describe()}
+        except Exception as error:  # noqa: BLE001  who is not answered does not ask again
+            place = os.environ.get(ENGINE_PLACE, "")
+            content = {"host": socket.gethostname(), "pid": os.getpid(), "place": place, "doing": repr(error)}
         kernel.session.send(stream, _REPLY, content=content, parent=parent, ident=ident)
 
     _process().cpu_percent()  # the first call only sets the mark from which the next one counts

@@ -1,0 +1,122 @@
+"""What a driver makes of engines that die, and of servers that are away, with engines that a test lets die."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from toolkit import Catalog, Model, Protocol
+from toolkit.catalog import Owner, RunSettings
+from toolkit.engines import EngineLostError, NoEnginesError
+from toolkit.runs.driver import Driver, DriverOptions
+from toolkit.runs.events import Event, Paused
+from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
+from toolkit.segmentation import NUMERICS_VERSION
+from toolkit.sources import ReadLimits
+
+
+class Engines:
+    """So many engines; ``answer`` is asked for every task, and its futures are resolved in bursts."""
+
+    def __init__(self, n_engines: int, answer: Callable[[Task], BatchOutcome | Exception]) -> None:
+        self.n_engines = n_engines
+        self._answer = answer
+        self._burst: list[tuple[Future[Any], Task]] = []
+
+    def submit(self, function: object, task: Any) -> "Future[Any]":
+        future: Future[Any] = Future()
+        self._burst.append((future, task))
+        if len(self._burst) == 1:
+            threading.Timer(0.05, self._resolve).start()
+        return future
+
+    def _resolve(self) -> None:
+        burst, self._burst = self._burst, []
+        for future, task in burst:
+            answer = self._answer(task)
+            future.set_exception(answer) if isinstance(answer, Exception) else future.set_result(answer)
+
+
+def done(task: Task, n: int | None = None, unreachable: str = "") -> BatchOutcome:
+    images = [ImageOutcome(row, 0, 0.01, composition=[1.0] + [0.0] * 20) for row in task.rows[:n]]  # type: ignore[arg-type]
+    return BatchOutcome("host:1", 0.01 * len(images), tuple(images), unreachable)
+
+
+@pytest.fixture
+def drive(tmp_path: Path, model: Model, small_protocol: Protocol, events: list[Event]) -> Callable[..., dict[str, str]]:
+    """Runs a driver over images of these URIs; the statuses that they have then."""
+
+    def drive(uris: list[str], engines: Engines) -> dict[str, str]:
+        catalog = Catalog.create(tmp_path / "demo.zarr", uris)
+        settings = RunSettings(
+            model.name, model.digest, model.class_names, small_protocol.to_dict(), NUMERICS_VERSION, model.palette
+        )
+        run_id = catalog.start_run(settings)
+        work = Work(model.source, model.digest, small_protocol, ReadLimits())
+        options = DriverOptions(keep_labels=False)
+        flag = threading.Event()
+        Driver(
+            catalog,
+            run_id,
+            work,
+            engines,
+            lambda task: done(task),
+            options,
+            events.append,
+            flag,
+            Owner(),  # type: ignore[arg-type]
+        ).run()
+        table = catalog.to_xarray(run_id)
+        return dict(zip(table.uri.values.tolist(), table.status.values.tolist(), strict=True))
+
+    return drive
+
+
+def test_a_machine_with_many_engines_may_die(drive: Callable[..., dict[str, str]]) -> None:
+    lost: list[Task] = []
+
+    def answer(task: Task) -> BatchOutcome | Exception:
+        if len(lost) < 80:
+            lost.append(task)
+            return EngineLostError(len(lost))
+        return done(task)
+
+    assert set(drive([f"/{i}.jpg" for i in range(200)], Engines(40, answer)).values()) == {"done"}
+
+
+def test_engines_that_always_die_stop_the_run(drive: Callable[..., dict[str, str]]) -> None:
+    with pytest.raises(NoEnginesError, match="engines died 21 times in a row"):
+        drive([f"/{i}.jpg" for i in range(100)], Engines(2, lambda _: EngineLostError(1)))
+
+
+def test_what_comes_from_other_servers_goes_on(
+    drive: Callable[..., dict[str, str]], events: list[Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is away for some time keeps nothing but its own images waiting."""
+    monkeypatch.setattr("toolkit.runs.driver._SECONDS_BETWEEN_PROBES", 0.01)
+    order: list[str] = []
+
+    def answer(task: Task) -> BatchOutcome | Exception:
+        for n, uri in enumerate(task.uris):
+            if uri.startswith("sftp://away") and len(order) < 100:
+                return done(task, n, "sftp://away cannot be reached")
+            order.append(uri)
+        return done(task)
+
+    uris = [f"sftp://{'away' if i % 10 == 3 else 'there'}/{i}.jpg" for i in range(100)]
+    engines = Engines(2, answer)
+
+    def come_back() -> None:
+        order.extend([""] * 100)
+
+    timer = threading.Timer(4.0, come_back)
+    timer.start()
+    statuses = drive(uris, engines)
+    timer.cancel()
+    assert set(statuses.values()) == {"done"}
+    before = order[: order.index("")]
+    assert {uri for uri in uris if "there" in uri} == set(before)
+    assert any(isinstance(event, Paused) and event.reason for event in events)
