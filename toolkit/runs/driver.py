@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from typing import Any
 from toolkit.catalog import FAILED, PENDING, Catalog, Failure, FailureLog, Heartbeat, Owner
 from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.engines import EngineLostError, Executor, NoEnginesError
+from toolkit.runs.at_hand import WorkAtHand
 from toolkit.runs.delivery import Deliveries
 from toolkit.runs.events import (
     BatchEnded,
@@ -38,7 +38,6 @@ _MOST_LOSSES = 3
 _MOST_LOSSES_IN_A_ROW = 20
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_BETWEEN_PROBES = 1.0
-_SECONDS_BETWEEN_TRIES = 30.0
 _SECONDS_BETWEEN_COUNTS = 30.0
 
 
@@ -121,11 +120,7 @@ class Driver:
         """What engines are at, and since when (monotonic seconds)."""
         self._paused = False
         self._reached_at = self._probe_at = -math.inf
-        self._at_hand: deque[Task] = deque()
-        """Work of claimed blocks that no engine has; what was tried before comes first."""
-        self._out_of_reach: deque[Task] = deque()
-        """Single images whose server could not be reached; one is tried now and then, all once it can be again."""
-        self._try_at = 0.0
+        self._at_hand = WorkAtHand(self._claimed)
         self._todo = 0
         self._losses_in_a_row = 0
         self._lost_at = -math.inf
@@ -183,7 +178,7 @@ class Driver:
                 ended, _ = wait(self._running, timeout=self._seconds_to_flush(), return_when=FIRST_COMPLETED)
                 for future in ended:
                     self._collect(future, *self._running.pop(future))
-            elif (self._at_hand or self._out_of_reach) and not self._cancelled.is_set():
+            elif self._at_hand and not self._cancelled.is_set():
                 self._cancelled.wait(_SECONDS_BETWEEN_PROBES)
             elif self._cancelled.is_set() or not self._queue.look(at_once=not self._queue.holders):
                 return
@@ -209,7 +204,7 @@ class Driver:
 
     def _next_task(self) -> Task | None:
         """A share of the work at hand, or of a block that is claimed for it; None: there is nothing for now."""
-        whole = self._whole_task()
+        whole = self._at_hand.take()
         if whole is None:
             return None
         handed_out = sum(len(task.rows) for task, _ in self._running.values() if isinstance(task, Task))
@@ -217,17 +212,8 @@ class Driver:
         share = self._speeds.share(self._half_interval, max(self._todo - handed_out, 0), n_engines)
         task, rest = whole.split(share.n_images)
         if rest is not None:
-            self._at_hand.append(rest)
+            self._at_hand.put_last(rest)
         return replace(task, seconds=share.seconds)
-
-    def _whole_task(self) -> Task | None:
-        due = self._out_of_reach and time.monotonic() >= self._try_at
-        if not due and (self._at_hand or not self._out_of_reach):
-            return self._at_hand.popleft() if self._at_hand else self._claimed()
-        if not due and (claimed := self._claimed()) is not None:
-            return claimed
-        self._try_at = time.monotonic() + _SECONDS_BETWEEN_TRIES
-        return self._out_of_reach.popleft()
 
     def _claimed(self) -> Task | None:
         """All that is to be done of a block, claimed now; None if there is none for now."""
@@ -285,12 +271,10 @@ class Driver:
         self._check_seen_here(outcome, task)
         self._note(opened, task, outcome)
         _, others = task.split(len(outcome.images))
-        if others is not None and outcome.unreachable:  # what comes from other servers goes on meanwhile
-            out_of_reach, rest = others.split(1)
-            self._out_of_reach.append(out_of_reach)
-            self._at_hand.extend([] if rest is None else [rest])
+        if others is not None and outcome.unreachable:
+            self._at_hand.set_aside(others)
         elif others is not None:  # there was no time for them
-            self._at_hand.appendleft(others)
+            self._at_hand.put_first(others)
         self._note_server(task, outcome, since)
         lacking = outcome.lacks_model
         if lacking is not None:
@@ -319,10 +303,7 @@ class Driver:
         """Pause if a server of images cannot be reached, unless others have reached it meanwhile; go on once it can."""
         if outcome.images:
             self._reached_at = time.monotonic()
-            reached = set(map(_server_of, task.uris[: len(outcome.images)]))
-            back = [each for each in self._out_of_reach if _server_of(each.uris[0]) in reached]
-            self._at_hand.extendleft(back)
-            self._out_of_reach = deque(each for each in self._out_of_reach if each not in back)
+            self._at_hand.note_reached(task.uris[: len(outcome.images)])
         if outcome.unreachable and self._reached_at < since:
             self._probe_at = time.monotonic() + _SECONDS_BETWEEN_PROBES
             if not self._paused:
@@ -346,11 +327,11 @@ class Driver:
         """One by one from now on, so that an image that kills engines is alone; alone it fails in the end."""
         if len(task.rows) > 1:
             for row, uri in zip(task.rows, task.uris, strict=True):
-                self._at_hand.appendleft(replace(task, rows=(row,), uris=(uri,), first_part=opened.take_parts(1)))
+                self._at_hand.put_first(replace(task, rows=(row,), uris=(uri,), first_part=opened.take_parts(1)))
             return
         tries = task.tries + 1
         if tries < _MOST_LOSSES:
-            self._at_hand.appendleft(replace(task, tries=tries, first_part=opened.take_parts(1)))
+            self._at_hand.put_first(replace(task, tries=tries, first_part=opened.take_parts(1)))
             return
         code, reason = "engine_lost", f"{tries} engines died while they worked on it, the last was {error.engine}"
         if gave_up(task):
@@ -395,8 +376,7 @@ class Driver:
     def _let_go(self, key: tuple[int, int, int]) -> None:
         """Somebody took us for dead and goes on with the block; what we had of it is written."""
         opened = self._open_blocks.pop(key)
-        self._at_hand = deque(task for task in self._at_hand if task.labels.key != key)
-        self._out_of_reach = deque(task for task in self._out_of_reach if task.labels.key != key)
+        self._at_hand.drop(key)
         self._queue.give_back(opened.work)
 
     def _wait_for_others(self) -> None:
@@ -411,7 +391,3 @@ class Driver:
             self._todo = counts.total - counts.done - counts.failed
         self._emit(Counted(counts.total, counts.done, counts.failed, self._todo))
         self._counted_at = time.monotonic()
-
-
-def _server_of(uri: str) -> str:
-    return "/".join(uri.split("/", 3)[:3])

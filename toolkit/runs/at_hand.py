@@ -1,0 +1,80 @@
+"""The work that a driver has claimed and no engine has."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from toolkit.runs.tasks import Task
+
+_SECONDS_BETWEEN_TRIES = 30.0
+
+
+class WorkAtHand:
+    """Tasks in the order in which they are to be done; single images whose server is out of reach wait beside them.
+
+    Parameters
+    ----------
+    claim : callable
+        Gives all that is to be done of another block, or None if there is none for now.
+    clock : callable
+        Monotonic seconds.
+    """
+
+    def __init__(self, claim: Callable[[], Task | None], clock: Callable[[], float] = time.monotonic) -> None:
+        self._claim = claim
+        self._clock = clock
+        self._tasks: deque[Task] = deque()
+        self._out_of_reach: deque[Task] = deque()
+        self._try_at = 0.0
+
+    def __bool__(self) -> bool:
+        """Whether there is any, without claiming more."""
+        return bool(self._tasks or self._out_of_reach)
+
+    def take(self) -> Task | None:
+        """The next task, claimed if need be; None if there is nothing for now.
+
+        An image whose server could not be reached is tried again now and then, and when there is nothing else.
+        """
+        due = self._out_of_reach and self._clock() >= self._try_at
+        if not due and self._tasks:
+            return self._tasks.popleft()
+        if not due and (claimed := self._claim()) is not None:
+            return claimed
+        if not self._out_of_reach:
+            return None
+        self._try_at = self._clock() + _SECONDS_BETWEEN_TRIES
+        return self._out_of_reach.popleft()
+
+    def put_first(self, task: Task) -> None:
+        """To be done before the others."""
+        self._tasks.appendleft(task)
+
+    def put_last(self, task: Task) -> None:
+        """To be done after the others, before more is claimed."""
+        self._tasks.append(task)
+
+    def set_aside(self, task: Task) -> None:
+        """The server of its first image is out of reach; what comes from others goes on."""
+        first, others = task.split(1)
+        if not self._out_of_reach:
+            self._try_at = self._clock() + _SECONDS_BETWEEN_TRIES
+        self._out_of_reach.append(first)
+        if others is not None:
+            self._tasks.append(others)
+
+    def note_reached(self, uris: Iterable[str]) -> None:
+        """These images were read: what waits for their servers is to be done next."""
+        servers = set(map(_server_of, uris))
+        back = [task for task in self._out_of_reach if _server_of(task.uris[0]) in servers]
+        self._out_of_reach = deque(task for task in self._out_of_reach if task not in back)
+        self._tasks.extendleft(reversed(back))
+
+    def drop(self, key: tuple[int, int, int]) -> None:
+        """Forget the work of a block that is not ours any more."""
+        self._tasks = deque(task for task in self._tasks if task.labels.key != key)
+        self._out_of_reach = deque(task for task in self._out_of_reach if task.labels.key != key)
+
+
+def _server_of(uri: str) -> str:
+    return "/".join(uri.split("/", 3)[:3])
