@@ -123,6 +123,11 @@ class TestForeign:
         ipcluster = engine.parent()
         assert ipcluster is not None
         (controller,) = (child for child in ipcluster.children() if "ipyparallel.controller" in child.cmdline())
+        schedulers = controller.children()
         ipcluster.kill()  # which would end them
         controller.kill()
-        wait_until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE)
+        try:
+            wait_until(lambda: not engine.is_running() or engine.status() == psutil.STATUS_ZOMBIE)
+        finally:
+            for scheduler in schedulers:
+                scheduler.kill()
