@@ -259,7 +259,8 @@ class Driver:
             if opened is None:
                 return
             if isinstance(task, FoldTask) and outcome.label_maps is None:
-                self._running[self._here.submit(fold_labels, task)] = task, time.monotonic()
+                here = replace(task, driver="")
+                self._running[self._here.submit(fold_labels, here)] = here, time.monotonic()
             elif isinstance(task, FoldTask):
                 opened.note_fold(outcome.label_maps)
             elif outcome.packed:
@@ -352,7 +353,8 @@ class Driver:
             self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
         if outcome.images and not outcome.unreachable:
             self._speeds.note(outcome.engine, outcome.seconds / len(outcome.images))
-        fold = None if self._cancelled.is_set() else opened.fold(self._owner.name)
+        in_reach_of = "" if self._options.labels_by == "engines" else self._owner.name
+        fold = None if self._cancelled.is_set() else opened.fold(in_reach_of)
         if fold is not None:
             self._submit(fold_labels, fold)
 

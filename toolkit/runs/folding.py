@@ -11,7 +11,7 @@ def fold_labels(task: FoldTask) -> FoldOutcome:
 
     On one that does not see the catalog nothing is done.
     """
-    if not task.labels.is_in_reach(task.driver):
+    if task.driver and not task.labels.is_in_reach(task.driver):
         return FoldOutcome(None)
     places = task.labels.fold(
         task.part,

@@ -162,7 +162,7 @@ class FoldTask:
     label_maps: tuple[LabelMap, ...]
     """The label maps, in the order that they shall have."""
     driver: str
-    """Name of the driver that claimed the block; see `Task.driver`."""
+    """Name of the driver that claimed the block, see `Task.driver`; empty where the catalog is in reach for sure."""
 
 
 @dataclass(frozen=True)

@@ -84,8 +84,9 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
             return BatchOutcome(name, 0.0, (), lacks_model=LacksModel(socket.gethostname(), _number(), str(error)))
     finished: list[ImageOutcome] = []
     unreachable: list[str] = []
-    in_reach = task.labels.is_in_reach(task.driver)
-    if task.labels_by == "engines" and task.keep_labels and not in_reach and engine_number() is not None:
+    in_the_driver = task.labels_by == "engines" and engine_number() is None
+    in_reach = in_the_driver or task.labels.is_in_reach(task.driver)
+    if task.labels_by == "engines" and task.keep_labels and not in_reach:
         raise OSError(
             f"the engine {name} does not see the catalog at {task.labels.store}, and labels_by='engines' has it write "
             "there; use labels_by='auto', or share the folder"

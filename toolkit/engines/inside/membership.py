@@ -17,6 +17,7 @@ SECONDS_BETWEEN_QUESTIONS = 15.0
 
 _SECONDS_TO_ANSWER = 5.0
 _MOST_UNANSWERED = 3
+_PERIODS_TO_JOIN = 20
 _SECONDS_TO_END = 10.0
 _THREAD_NAME = "membership"
 
@@ -27,14 +28,14 @@ def watch(engine: Any) -> None:
 
 
 def _watch(engine: Any) -> None:
-    was_known, unanswered = False, 0
+    was_known, unanswered, begun = False, 0, time.monotonic()
     while unanswered < _MOST_UNANSWERED:
         time.sleep(SECONDS_BETWEEN_QUESTIONS)
         known = _knows(engine)
         unanswered = unanswered + 1 if known is None else 0
+        was_known |= bool(known) or time.monotonic() - begun > _PERIODS_TO_JOIN * SECONDS_BETWEEN_QUESTIONS
         if known is False and was_known:  # it takes some seconds until it is known at all
             _begin_anew(engine)
-        was_known |= bool(known)
     engine.log.critical("the controller has not answered %d times in a row; ending", unanswered)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_SECONDS_TO_END)
