@@ -32,9 +32,9 @@ import psutil
 import zarr
 
 from toolkit.catalog import DONE, PENDING, Catalog, Owner, RunSettings
-from toolkit.catalog.layout import RESULT_FIELDS, generation_path
-from toolkit.catalog.records import list_runs, read_record
-from toolkit.catalog.results import GenerationArrays
+from toolkit.catalog.format.layout import RESULT_FIELDS, generation_path
+from toolkit.catalog.format.records import list_runs, read_record
+from toolkit.catalog.format.results import GenerationArrays
 from toolkit.runs.queue import BlockQueue
 
 RESULTS = Path(__file__).parent / "results"

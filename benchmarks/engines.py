@@ -23,9 +23,9 @@ import psutil
 from PIL import Image
 
 import toolkit as tk
-from benchmarks.sleeping_network import SleepingNetwork
 from toolkit.models import Model, Normalization
 from toolkit.runs.events import BatchEnded, Event
+from toolkit.testing.sleeping_network import SleepingNetwork
 
 RESULTS = Path(__file__).parent / "results"
 _SIDE = 32

@@ -21,15 +21,15 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 import xarray as xr
+from toolkit.study import plot_slicing, recommend_slicing, study_slicing
 
 import toolkit as tk
 from benchmarks.street_network import StreetNetwork
+from streetscenes import SceneFiles, write_scenes
+from streetscenes.labels import EVALUATED, IGNORE_INDEX
 from toolkit.evaluation import read_mask
 from toolkit.models import Normalization
-from toolkit.scenes import SceneFiles, write_scenes
-from toolkit.scenes.labels import EVALUATED, IGNORE_INDEX
 from toolkit.sources import read_image
-from toolkit.study import plot_slicing, recommend_slicing, study_slicing
 
 RESULTS = Path(__file__).parent / "results"
 OUTPUT = Path(__file__).parent.parent / "output" / "slicing"

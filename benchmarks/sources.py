@@ -23,12 +23,12 @@ import pandas as pd
 from PIL import Image
 
 import toolkit as tk
-from benchmarks.slow_link import SlowLink, slow_link
-from benchmarks.ssh_server import SshServer, ssh_server
 from toolkit.paths import data_catalog
 from toolkit.runs.worker import FETCHES
 from toolkit.sources import read_bytes
 from toolkit.sources.sftp import CONFIG_VARIABLE
+from toolkit.testing.slow_link import SlowLink, slow_link
+from toolkit.testing.ssh_server import SshServer, ssh_server
 
 RESULTS = Path(__file__).parent / "results"
 _AT_ONCE = 100

@@ -29,9 +29,9 @@ import xarray as xr
 from PIL import Image
 
 import toolkit as tk
-from benchmarks.s3_server import BUCKET, S3Server, s3_server
 from benchmarks.torture_network import SlowBrightness
 from toolkit.models import Normalization
+from toolkit.testing.s3_server import BUCKET, S3Server, s3_server
 
 PROTOCOL = tk.Protocol(crop_size=16, stride=16)
 TIME_TO_LIVE = 2.0

@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 import toolkit as tk
-from benchmarks.s3_server import S3Server, find_weed, s3_server
-from benchmarks.ssh_server import SshServer, find_sshd, ssh_server
 from toolkit import paths
 from toolkit.sources.sftp import CONFIG_VARIABLE
+from toolkit.testing.s3_server import S3Server, find_weed, s3_server
+from toolkit.testing.ssh_server import SshServer, find_sshd, ssh_server
 
 SMALL = (96, 64)  # width, height: one tile of `small_protocol`
 

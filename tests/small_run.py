@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
-from failing_store import DisturbedStore
 from PIL import Image
 from torch import nn
 from zarr.abc.store import Store
 
 import toolkit as tk
-from toolkit.catalog.objects import open_store
+from toolkit.catalog.store.objects import open_store
 from toolkit.models import Normalization
+from toolkit.testing.failing_store import DisturbedStore
 
 N_IMAGES = 5
 PROTOCOL = tk.Protocol(crop_size=16, stride=16)

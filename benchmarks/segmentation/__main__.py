@@ -34,7 +34,7 @@ from PIL import Image
 
 from benchmarks.segmentation.processes import ROOT, SideProcess
 from benchmarks.segmentation.work import MODELS, SCALE_SETS, SIX_SCALES, Work
-from toolkit.scenes import generate_scene
+from streetscenes import generate_scene
 
 RESULTS = ROOT / "benchmarks" / "results"
 SAMPLES = ROOT / "data_catalog" / "samples"

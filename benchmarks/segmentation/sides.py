@@ -13,11 +13,11 @@ from torch import Tensor
 
 from benchmarks.segmentation.work import Work, segformer_folder
 from toolkit.models import define_missing_operators
+from toolkit.pipeline import read_ahead
 from toolkit.segmentation import Execution, Segmenter, levels, reference_probabilities
 from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.execution import PreparedNetwork
 from toolkit.segmentation.image import ImageOnItsWay
-from toolkit.segmentation.pipeline import read_ahead
 from toolkit.sources import read_image
 
 

@@ -23,7 +23,7 @@ def quick_lives() -> Iterator[None]:
     """Nobody waits for long for a heartbeat of those that have none."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.catalog.owners.TIME_TO_LIVE", 0.1)
-        patch.setattr("toolkit.catalog.verification._POLL_SECONDS", 0.02)
+        patch.setattr("toolkit.catalog.verifying.verification._POLL_SECONDS", 0.02)
         yield
 
 

@@ -8,8 +8,8 @@ import pytest
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
-from benchmarks.s3_server import BUCKET
-from toolkit.catalog.objects import open_store
+from toolkit.catalog.store.objects import open_store
+from toolkit.testing.s3_server import BUCKET
 
 STORES = ["local", "memory", "durable", "s3"]
 CLASS_NAMES = ("sky", "tree", "road")

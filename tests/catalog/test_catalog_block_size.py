@@ -3,7 +3,7 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from toolkit.catalog.layout import block_size_for
+from toolkit.catalog.format.layout import block_size_for
 
 N_IMAGES = st.integers(0, 10**8)
 

@@ -11,8 +11,8 @@ from zarr.storage import LocalStore
 
 from toolkit.catalog import Catalog, Owner, RunSettings
 from toolkit.catalog.claims import claim_generation, is_overtaken, latest_claim
-from toolkit.catalog.layout import claims_path
-from toolkit.catalog.objects import put_if_absent
+from toolkit.catalog.format.layout import claims_path
+from toolkit.catalog.store.objects import put_if_absent
 
 
 def test_generations_count_from_zero_per_block(store: Store) -> None:

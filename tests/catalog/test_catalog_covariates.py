@@ -10,7 +10,7 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from toolkit.catalog import Catalog, RunSettings
-from toolkit.catalog.layout import RESULT_FIELDS
+from toolkit.catalog.format.layout import RESULT_FIELDS
 
 URIS = ["/photos/a.jpg", "/photos/b.jpg", "/photos/c.jpg"]
 DAYS = ["2024-02-29", "1900-01-01", "2100-12-31"]

@@ -10,8 +10,8 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from toolkit.catalog import Catalog, CatalogError, RunSettings
-from toolkit.catalog.layout import FORMAT_ATTRIBUTE, FORMAT_VERSION, commit_path, segment_path
-from toolkit.catalog.objects import remove
+from toolkit.catalog.format.layout import FORMAT_ATTRIBUTE, FORMAT_VERSION, commit_path, segment_path
+from toolkit.catalog.store.objects import remove
 from toolkit.sources import NoImagesError
 
 URIS = [f"/photos/{number}.jpg" for number in range(5)]

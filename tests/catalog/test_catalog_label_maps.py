@@ -9,7 +9,7 @@ from claiming import claim_next
 from zarr.abc.store import Store
 
 from toolkit.catalog import Catalog, CatalogError, LabelFolder, OwnedBlock, Owner, RunSettings
-from toolkit.catalog.labels import LabelPlace
+from toolkit.catalog.format.labels import LabelPlace
 
 Note = Callable[..., None]
 

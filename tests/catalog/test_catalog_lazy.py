@@ -17,8 +17,8 @@ from zarr.storage import LocalStore, MemoryStore
 
 from toolkit.catalog import Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
 from toolkit.catalog import lazy as lazy_module
-from toolkit.catalog.lazy import RowsOfSegments, chunks_of, over_images, ranges_of
-from toolkit.catalog.results import SegmentShape, read_results
+from toolkit.catalog.format.results import SegmentShape, read_results
+from toolkit.catalog.reading.lazy import RowsOfSegments, chunks_of, over_images, ranges_of
 
 Note = Callable[..., None]
 LATE = [f"/late/{number}.jpg" for number in range(7)]
@@ -164,7 +164,7 @@ class TestWhenItIsRead:
             read.append(arguments[4])
             return read_results(*arguments)
 
-        monkeypatch.setattr("toolkit.catalog.views.read_results", recorded)
+        monkeypatch.setattr("toolkit.catalog.reading.views.read_results", recorded)
         table = catalog.to_xarray(varied, lazy=True)
         assert read == []
         table.composition.isel(image=slice(5, 7)).compute()
@@ -192,7 +192,7 @@ class TestWhenItIsRead:
         self, catalog: Catalog, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert isinstance(catalog.to_xarray(run_id).composition.data, np.ndarray)
-        monkeypatch.setattr("toolkit.catalog.views.LAZY_FROM", 10)
+        monkeypatch.setattr("toolkit.catalog.reading.views.LAZY_FROM", 10)
         assert isinstance(catalog.to_xarray(run_id).composition.data, da.Array)
         assert isinstance(catalog.to_xarray(run_id, lazy=False).composition.data, np.ndarray)
 
@@ -232,14 +232,14 @@ class TestSummaries:
 
     def test_runs(self, catalog: Catalog, varied: str, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = catalog.runs()
-        monkeypatch.setattr("toolkit.catalog.views._ROWS_AT_ONCE", 4)
+        monkeypatch.setattr("toolkit.catalog.reading.views._ROWS_AT_ONCE", 4)
         pd.testing.assert_frame_equal(catalog.runs(), whole)
         assert whole.loc[varied, ["images", "pending", "done", "failed"]].tolist() == [20, 14, 4, 2]
 
     def test_errors(self, catalog: Catalog, varied: str, monkeypatch: pytest.MonkeyPatch) -> None:
         FailureLog(catalog.store, varied, Owner()).append([Failure(0, 3, 1, "missing", "gone")])
         whole = catalog.errors(varied)
-        monkeypatch.setattr("toolkit.catalog.views._ROWS_AT_ONCE", 4)
+        monkeypatch.setattr("toolkit.catalog.reading.views._ROWS_AT_ONCE", 4)
         pd.testing.assert_frame_equal(catalog.errors(varied), whole)
         assert whole.index.tolist() == [3, 12]
         assert whole.message.tolist() == ["gone", ""]

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from zarr.storage import MemoryStore
 
 from toolkit.catalog import DONE, FAILED, Catalog, OwnedBlock, Owner, RunSettings, SegmentShape
-from toolkit.catalog.layout import STATUS_NAMES
+from toolkit.catalog.format.layout import STATUS_NAMES
 
 CLASS_NAMES = ("sky", "tree", "road", "car")
 BLOCK_SIZE = 3

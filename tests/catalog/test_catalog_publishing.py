@@ -18,10 +18,10 @@ from pyarrow import parquet
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
-from benchmarks.s3_server import BUCKET
 from toolkit.catalog import DONE, FAILED, Catalog, CatalogError, RunSettings, publishing
-from toolkit.catalog.objects import open_store
-from toolkit.catalog.publication import Publication
+from toolkit.catalog.publishing.publication import Publication
+from toolkit.catalog.store.objects import open_store
+from toolkit.testing.s3_server import BUCKET
 
 FORMATS = ["zarr", "parquet", "csv", "icechunk"]
 DATES = pd.to_datetime(["2020-01-02 03:04:05", None] * 5)

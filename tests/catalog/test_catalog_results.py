@@ -13,8 +13,8 @@ from claiming import claim_next
 from zarr.abc.store import Store
 
 from toolkit.catalog import DONE, ERROR_CODES, PENDING, Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
-from toolkit.catalog.layout import RESULT_FIELDS, STATUS, generation_path, log_path
-from toolkit.catalog.results import GenerationArrays, read_results
+from toolkit.catalog.format.layout import RESULT_FIELDS, STATUS, generation_path, log_path
+from toolkit.catalog.format.results import GenerationArrays, read_results
 
 Note = Callable[..., None]
 FIELDS = [field for field in RESULT_FIELDS if not field.optional]
@@ -419,7 +419,7 @@ def test_images_added_while_results_are_read_do_not_disturb_the_reader(
             added.append(catalog.add(["/photos/late.jpg"]))
         return read_results(*arguments)
 
-    monkeypatch.setattr("toolkit.catalog.views.read_results", read_and_add)
+    monkeypatch.setattr("toolkit.catalog.reading.views.read_results", read_and_add)
     assert catalog.to_xarray(run_id).sizes["image"] == 10
     assert catalog.to_xarray(run_id).sizes["image"] == 11
 

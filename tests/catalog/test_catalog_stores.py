@@ -20,10 +20,9 @@ from zarr.core.common import concurrent_map
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
-from benchmarks.s3_server import BUCKET, S3Server
 from toolkit.catalog import Catalog, CatalogError, Owner, RunSettings
-from toolkit.catalog.labels import LabelFolder, LabelPlace
-from toolkit.catalog.objects import (
+from toolkit.catalog.format.labels import LabelFolder, LabelPlace
+from toolkit.catalog.store.objects import (
     get,
     is_empty,
     keys,
@@ -35,7 +34,8 @@ from toolkit.catalog.objects import (
     remove_all,
     store_name,
 )
-from toolkit.catalog.remote import RemoteStore, StoreLostError
+from toolkit.catalog.store.remote import RemoteStore, StoreLostError
+from toolkit.testing.s3_server import BUCKET, S3Server
 
 pytestmark = pytest.mark.filterwarnings("ignore:catalog s3.*no answer:RuntimeWarning")
 

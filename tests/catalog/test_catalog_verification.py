@@ -23,9 +23,9 @@ from zarr.storage import LocalStore, MemoryStore
 import toolkit as tk
 from toolkit.catalog import Catalog, CatalogError, Heartbeat, Owner, RunSettings, SegmentShape
 from toolkit.catalog.errors import DamagedError
-from toolkit.catalog.layout import generation_path, label_path
-from toolkit.catalog.objects import get, keys, numbers, put, remove, remove_all
-from toolkit.catalog.verification import Verification
+from toolkit.catalog.format.layout import generation_path, label_path
+from toolkit.catalog.store.objects import get, keys, numbers, put, remove, remove_all
+from toolkit.catalog.verifying.verification import Verification
 
 pytestmark = pytest.mark.usefixtures("quick_lives")
 
@@ -270,7 +270,7 @@ class TestLiving:
                 added.append(Catalog.open(store).add(["/photos/new.jpg"]))
             return numbers(store, prefix)
 
-        monkeypatch.setattr("toolkit.catalog.checks_of_images.numbers", commits)
+        monkeypatch.setattr("toolkit.catalog.verifying.images.numbers", commits)
         assert not catalog.verify(repair=True)
         assert added == [1]
         assert len(catalog.images().uri) == 11

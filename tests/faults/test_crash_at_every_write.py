@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from everything import EVERYTHING
-from failing_store import DisturbedStore, kill_this_process
 from small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
 import toolkit as tk
-from benchmarks.s3_server import BUCKET
 from toolkit.catalog import CatalogError
-from toolkit.catalog.objects import open_store
+from toolkit.catalog.store.objects import open_store
 from toolkit.runs import RunError
+from toolkit.testing.failing_store import DisturbedStore, kill_this_process
+from toolkit.testing.s3_server import BUCKET
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES]
 """A store fails at every second write (all of them if the environment asks for it), with each of these at a third."""

@@ -10,9 +10,9 @@ import pytest
 from profiles import adapted
 
 import toolkit as tk
-from benchmarks.ssh_server import SshServer
 from toolkit.runs import RunError
 from toolkit.sources.sftp import CONFIG_VARIABLE
+from toolkit.testing.ssh_server import SshServer
 
 
 @pytest.fixture

@@ -9,12 +9,12 @@ import pytest
 import xarray as xr
 
 import toolkit as tk
-from benchmarks.s3_server import BUCKET, S3Server, s3_server
 from benchmarks.torture import torture
 from toolkit import Catalog, Model, Protocol, Run
-from toolkit.catalog.remote import StoreLostError
+from toolkit.catalog.store.remote import StoreLostError
 from toolkit.engines import EngineTaskError
 from toolkit.runs import RunError
+from toolkit.testing.s3_server import BUCKET, S3Server, s3_server
 
 SECONDS_AWAY = 3.0
 SEED = 1

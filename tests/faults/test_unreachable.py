@@ -9,11 +9,11 @@ import pytest
 from small_run import COMPARED
 
 import toolkit as tk
-from benchmarks.slow_link import SlowLink, slow_link
-from benchmarks.ssh_server import SshServer
 from toolkit.catalog import Catalog
 from toolkit.runs import Event, Paused, RunError
 from toolkit.sources import ReadLimits
+from toolkit.testing.slow_link import SlowLink, slow_link
+from toolkit.testing.ssh_server import SshServer
 
 LIMITS = ReadLimits(stall_seconds=1.0, retry_seconds=1.0)
 N_PHOTOS = 24

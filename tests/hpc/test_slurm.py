@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from profiles import adapted, wait_until
-from slurm_site import NODES, SlurmSite, missing_programs, slurm_site
 
 import toolkit as tk
+from toolkit.testing.slurm_site import NODES, SlurmSite, missing_programs, slurm_site
 
 
 @pytest.fixture(scope="module")

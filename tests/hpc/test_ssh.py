@@ -11,7 +11,7 @@ import zmq
 from profiles import adapted, wait_until
 
 import toolkit as tk
-from benchmarks.ssh_server import SshServer, make_key, ssh_server
+from toolkit.testing.ssh_server import SshServer, make_key, ssh_server
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
 

@@ -12,7 +12,7 @@ from zarr.storage import MemoryStore
 
 import toolkit as tk
 from toolkit import Catalog, Estimate, Model, Protocol
-from toolkit.catalog.objects import get, keys
+from toolkit.catalog.store.objects import get, keys
 from toolkit.segmentation import Segmenter
 
 

@@ -18,8 +18,8 @@ from zarr.storage import LocalStore, MemoryStore
 import toolkit as tk
 from toolkit import Catalog, Model, Protocol
 from toolkit.catalog import LabelFolder
-from toolkit.catalog.records import read_record
-from toolkit.catalog.results import GenerationArrays
+from toolkit.catalog.format.records import read_record
+from toolkit.catalog.format.results import GenerationArrays
 from toolkit.runs import BatchEnded, Counted, Event, Flushed, Run, RunEnded, RunError, RunStarted
 
 

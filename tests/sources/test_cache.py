@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ssh_server import SshServer
 from toolkit.sources import ReadLimits, read_bytes, reading
 from toolkit.sources.cache import FileCache
 from toolkit.sources.reading import _cache
+from toolkit.testing.ssh_server import SshServer
 
 LIMITS = ReadLimits(cache_bytes=2**20)
 

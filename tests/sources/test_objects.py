@@ -11,7 +11,6 @@ import obstore
 import pytest
 from obstore.store import from_url
 
-from benchmarks.s3_server import BUCKET, S3Server
 from toolkit.sources import (
     AccessError,
     NoImagesError,
@@ -22,6 +21,7 @@ from toolkit.sources import (
     read_bytes,
 )
 from toolkit.sources.objects import _connect
+from toolkit.testing.s3_server import BUCKET, S3Server
 
 QUICK = ReadLimits(stall_seconds=1.0, retry_seconds=1.0)
 

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.slow_link import slow_link
-from benchmarks.ssh_server import SshServer
 from toolkit.sources import (
     AccessError,
     NoImagesError,
@@ -20,6 +18,8 @@ from toolkit.sources import (
     read_image,
 )
 from toolkit.sources.sftp import CONFIG_VARIABLE
+from toolkit.testing.slow_link import slow_link
+from toolkit.testing.ssh_server import SshServer
 
 QUICK = ReadLimits(stall_seconds=1.0, retry_seconds=1.5)
 

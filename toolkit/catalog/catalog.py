@@ -10,22 +10,14 @@ import zarr
 from zarr.abc.store import Store
 from zarr.errors import ContainsGroupError
 
-from toolkit.catalog.blocks import OwnedBlock, claim_block
 from toolkit.catalog.claims import Claim, latest_claim
-from toolkit.catalog.covariates import Images, check_same_kinds, images_with_covariates, warn_of_changes
-from toolkit.catalog.differences import compare_runs
 from toolkit.catalog.errors import CatalogError
-from toolkit.catalog.labels import LabelFolder, LabelPlace
-from toolkit.catalog.layout import COMMITS, DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
-from toolkit.catalog.objects import is_empty, names, open_store, store_name
-from toolkit.catalog.owners import Owner
-from toolkit.catalog.problems import Verification
-from toolkit.catalog.provenance import Origin, Session, read_sessions, record_session
-from toolkit.catalog.publishing import PublicationFormat, publish_run
-from toolkit.catalog.records import RunSettings, list_runs, read_record, record_run
-from toolkit.catalog.remote import RETRY_SECONDS
-from toolkit.catalog.results import Results, SegmentShape, read_results, read_status
-from toolkit.catalog.segments import (
+from toolkit.catalog.format.blocks import OwnedBlock, claim_block
+from toolkit.catalog.format.labels import LabelFolder, LabelPlace
+from toolkit.catalog.format.layout import COMMITS, DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
+from toolkit.catalog.format.records import RunSettings, list_runs, read_record, record_run
+from toolkit.catalog.format.results import Results, SegmentShape, read_results, read_status
+from toolkit.catalog.format.segments import (
     commit_segment,
     list_segments,
     read_covariates,
@@ -33,8 +25,16 @@ from toolkit.catalog.segments import (
     reserve_segment,
     write_segment,
 )
-from toolkit.catalog.verification import verify_store
-from toolkit.catalog.views import errors_table, images_dataset, results_datasets, run_summary
+from toolkit.catalog.owners import Owner
+from toolkit.catalog.provenance import Origin, Session, read_sessions, record_session
+from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
+from toolkit.catalog.reading.covariates import Images, check_same_kinds, images_with_covariates, warn_of_changes
+from toolkit.catalog.reading.differences import compare_runs
+from toolkit.catalog.reading.views import errors_table, images_dataset, results_datasets, run_summary
+from toolkit.catalog.store.objects import is_empty, names, open_store, store_name
+from toolkit.catalog.store.remote import RETRY_SECONDS
+from toolkit.catalog.verifying.problems import Verification
+from toolkit.catalog.verifying.verification import verify_store
 from toolkit.sources import normalize_uri
 
 

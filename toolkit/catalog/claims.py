@@ -37,9 +37,9 @@ from dataclasses import asdict, dataclass
 
 from zarr.abc.store import Store
 
-from toolkit.catalog.layout import claim_path, claims_path
-from toolkit.catalog.objects import get, numbers, put_if_absent
+from toolkit.catalog.format.layout import claim_path, claims_path
 from toolkit.catalog.owners import Owner, read_owner
+from toolkit.catalog.store.objects import get, numbers, put_if_absent
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import naming_damage
-from toolkit.catalog.layout import log_path
-from toolkit.catalog.objects import get, keys, put
+from toolkit.catalog.format.layout import log_path
 from toolkit.catalog.owners import Owner
+from toolkit.catalog.store.objects import get, keys, put
 
 
 @dataclass(frozen=True)

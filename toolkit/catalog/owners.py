@@ -26,8 +26,8 @@ from typing import Literal
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import DamagedError, naming_damage
-from toolkit.catalog.layout import OWNERS, owner_path
-from toolkit.catalog.objects import get_json, names, put
+from toolkit.catalog.format.layout import OWNERS, owner_path
+from toolkit.catalog.store.objects import get_json, names, put
 
 TIME_TO_LIVE = 30.0
 """Seconds without a heartbeat after which a driver's claims lapse."""

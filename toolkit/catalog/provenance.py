@@ -15,8 +15,8 @@ from typing import Any
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import naming_damage
-from toolkit.catalog.layout import run_path, session_path
-from toolkit.catalog.objects import get_json, names, put
+from toolkit.catalog.format.layout import run_path, session_path
+from toolkit.catalog.store.objects import get_json, names, put
 
 NOTEBOOK_VARIABLE = "SEGSCAPE_NOTEBOOK"
 """Environment variable by which whoever runs a notebook unattended tells it its own name."""

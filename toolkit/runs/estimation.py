@@ -13,9 +13,9 @@ import torch
 from zarr.storage import MemoryStore
 
 from toolkit.catalog import PENDING, Catalog, LabelFolder
-from toolkit.catalog.layout import RESULT_FIELDS
-from toolkit.catalog.objects import get, keys
-from toolkit.catalog.records import RunSettings, list_runs
+from toolkit.catalog.format.layout import RESULT_FIELDS
+from toolkit.catalog.format.records import RunSettings, list_runs
+from toolkit.catalog.store.objects import get, keys
 from toolkit.models import Model, load_model
 from toolkit.runs.run import check_model, settings_of
 from toolkit.runs.tasks import Work

@@ -7,8 +7,8 @@ import sys
 import threading
 import time
 
-from toolkit.catalog.layout import stuck_path
-from toolkit.catalog.objects import get, put, remove
+from toolkit.catalog.format.layout import stuck_path
+from toolkit.catalog.store.objects import get, put, remove
 from toolkit.runs.tasks import Task
 
 _POLL_SECONDS = 0.1

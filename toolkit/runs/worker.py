@@ -21,11 +21,11 @@ from toolkit.engines.inside.activity import activity
 from toolkit.engines.inside.retirement import Abandoned, retirement
 from toolkit.models import Model, load_model
 from toolkit.models.sending import load_kept
+from toolkit.pipeline import WriteBehind, read_ahead
 from toolkit.runs.packing import pack
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, LacksModel, PackedLabels, Task, Work
 from toolkit.runs.watchdog import Watchdog
 from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
-from toolkit.segmentation.pipeline import WriteBehind, read_ahead
 from toolkit.sources import (
     AccessError,
     SourceError,

@@ -1,0 +1,1 @@
+"""How a catalog lies in its store: paths, arrays, records."""

@@ -1,0 +1,143 @@
+"""The format on disk: where everything lies in the store, and the type of every per-image array.
+
+    images/<segment>/                      uri(image), covariates; written once, by whoever reserved its number
+    images/commits/<n>                     which segment holds the n-th part of the images, and how many; written last
+    runs/<run_id>/                         attributes: the run's settings
+    runs/<run_id>/<segment>/<generation>/  one array per `RESULT_FIELDS`
+        labels/<block>/<part>              label maps of some images, flat, one after the other
+    runs/<run_id>/log/<driver>/<n>.jsonl   why images failed, in words
+    runs/<run_id>/stuck/<segment>/<row>    an engine got no further with this image, and ended itself
+    runs/<run_id>/sessions/<driver>.json   who drove the run, when, where and with what
+    claims/images/<segment>                who reserved the segment's number
+    claims/<run_id>/<segment>/<block>/<generation>   who owns the block
+    owners/<driver>                        the driver's heartbeat
+
+Every per-image array has the block as its chunk. Whoever claims a block gets a generation of his own and writes only
+there; nothing that another owner wrote is ever overwritten. Readers merge: see `toolkit.catalog.format.results`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from zarr.codecs import ZstdCodec
+from zarr.core.array_spec import ArrayConfigParams
+
+FORMAT_VERSION = 3
+FORMAT_ATTRIBUTE = "segscape_catalog"
+
+LARGEST_ORDINARY_BLOCK = 1024
+_SMALLEST_BLOCK = 16
+_MOST_BLOCKS = 4096
+_BLOCKS_OF_SMALL_CATALOGS = 64
+
+CHECKED_COMPRESSION = ZstdCodec(level=1, checksum=True)
+"""Of every array: what was cut off or changed on its way is an error to whoever reads it, not another number."""
+WRITE_ALL: ArrayConfigParams = {"write_empty_chunks": True}
+"""Of every array: a chunk that is not there was lost, or not written yet; never one of nothing but zeros."""
+
+PENDING, DONE, FAILED = 0, 1, 2
+STATUS_NAMES = np.array(["pending", "done", "failed"], dtype=object)
+
+
+def block_size_for(n_images: int) -> int:
+    """Rows per block: a power of two, 1,024 for ordinary catalogs.
+
+    Smaller in small catalogs, so that several drivers find work; larger from four million images on, so that the number
+    of stored objects stays bounded.
+    """
+    wanted = max(_SMALLEST_BLOCK, min(LARGEST_ORDINARY_BLOCK, n_images // _BLOCKS_OF_SMALL_CATALOGS))
+    wanted = max(wanted, -(-n_images // _MOST_BLOCKS))
+    return 1 << (wanted - 1).bit_length()
+
+
+@dataclass(frozen=True)
+class ResultField:
+    """One per-image array of a run."""
+
+    name: str
+    """Name of the array."""
+    dtype: type[Any]
+    """NumPy type of its elements."""
+    fill_value: Any
+    """What an image has that was not written yet."""
+    per_class: bool = False
+    """Whether the array is (image, class_name) instead of (image)."""
+    optional: bool = False
+    """Whether the array is only there if the run's options have its name."""
+
+
+STATUS = ResultField("status", np.uint8, PENDING)
+
+RESULT_FIELDS: tuple[ResultField, ...] = (
+    ResultField("composition", np.float32, float("nan"), per_class=True),
+    ResultField("soft_composition", np.float32, float("nan"), per_class=True, optional=True),
+    ResultField("confidence", np.float32, float("nan")),  # mean over the pixels of the greatest class probability
+    ResultField("attempts", np.uint8, 0),
+    ResultField("error", np.uint8, 0),  # position in ERROR_CODES
+    ResultField("engine", str, ""),  # "host:pid"
+    ResultField("started", np.int64, -1),  # milliseconds since 1970-01-01 UTC
+    ResultField("seconds", np.float32, float("nan")),
+    ResultField("height", np.uint32, 0),  # pixels
+    ResultField("width", np.uint32, 0),  # pixels
+    ResultField("label_place", np.int64, -1),  # array of labels/<block> and pixel in it, packed; -1: none was kept
+    STATUS,  # the last to be written and the first to be read: whoever sees `done` finds the results
+)
+
+
+COMMITS = "images/commits"
+
+
+def segment_path(segment: int) -> str:
+    return f"images/{segment:05d}"
+
+
+def commit_path(number: int) -> str:
+    return f"{COMMITS}/{number:05d}"
+
+
+def reservation_path(segment: int) -> str:
+    return f"claims/images/{segment:05d}"
+
+
+OWNERS = "owners"
+
+
+def owner_path(name: str) -> str:
+    return f"{OWNERS}/{name}"
+
+
+def session_path(run_id: str, name: str) -> str:
+    return f"{run_path(run_id)}/sessions/{name}.json"
+
+
+def run_path(run_id: str) -> str:
+    return f"runs/{run_id}"
+
+
+def generations_path(run_id: str, segment: int) -> str:
+    return f"{run_path(run_id)}/{segment:05d}"
+
+
+def generation_path(run_id: str, segment: int, generation: int) -> str:
+    return f"{generations_path(run_id, segment)}/{generation}"
+
+
+def label_path(run_id: str, segment: int, generation: int, block: int, part: int | str) -> str:
+    return f"{generation_path(run_id, segment, generation)}/labels/{block}/{part}"
+
+
+def stuck_path(run_id: str, segment: int, row: int) -> str:
+    return f"{run_path(run_id)}/stuck/{segment:05d}/{row}"
+
+
+def log_path(run_id: str) -> str:
+    return f"{run_path(run_id)}/log"
+
+
+def claims_path(run_id: str, segment: int, block: int) -> str:
+    return f"claims/{run_id}/{segment:05d}/{block}"
+
+
+def claim_path(run_id: str, segment: int, block: int, generation: int) -> str:
+    return f"{claims_path(run_id, segment, block)}/{generation}"

@@ -1,0 +1,1 @@
+"""A run made into one file set for others."""

@@ -1,0 +1,1 @@
+"""What a catalog holds, as xarray and pandas show it."""

@@ -1,0 +1,142 @@
+"""Arrays over all images that are read when they are needed, some blocks of rows at a time.
+
+The results of millions of images do not fit into memory at once; what people ask of them (a mean, some rows) does not
+need them there. Each array here is a dask array whose chunks end where blocks or segments end, and a chunk is read from
+the store when it is computed, and not before.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import numpy.typing as npt
+
+from toolkit.catalog.format.results import SegmentShape
+
+LAZY_FROM = 200_000
+"""Number of images from which on results are read lazily unless the caller says otherwise."""
+
+_MOST_CHUNKS = 512
+_BYTES_PER_CHUNK = 2**24
+
+ReadRows = Callable[[SegmentShape, slice], np.ndarray]
+"""Reads some rows of a segment; the first axis of the answer is these rows."""
+
+
+@dataclass(frozen=True)
+class RowsOfSegments:
+    """Looks like an array over all images; indexing it reads the rows asked for."""
+
+    read: ReadRows
+    """Reads rows of one segment."""
+    segments: tuple[SegmentShape, ...]
+    """The segments, in the order of their images."""
+    dtype: np.dtype[Any]
+    """Type of what ``read`` answers."""
+    columns: tuple[int, ...] = ()
+    """Its further axes."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of images, and the further axes."""
+        return (sum(shape.n_images for shape in self.segments), *self.columns)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return 1 + len(self.columns)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        """Rows by a slice or a whole number, the further axes by whatever NumPy takes."""
+        first, *further = index if isinstance(index, tuple) else (index,)
+        if isinstance(first, slice):
+            wanted = range(self.shape[0])[first]
+            span = wanted if wanted.step > 0 else wanted[::-1]
+            rows = self._rows(span[0], span[-1] + 1) if span else np.empty((0, *self.columns), self.dtype)
+            return np.asarray(rows[(slice(None, None, wanted.step), *further)])
+        row = range(self.shape[0])[first]
+        return np.asarray(self._rows(row, row + 1)[(0, *further)])
+
+    def _rows(self, start: int, stop: int) -> np.ndarray:
+        ends = list(accumulate(shape.n_images for shape in self.segments))
+        parts = []
+        for number in range(bisect_right(ends, start), len(ends)):
+            shape = self.segments[number]
+            first = ends[number] - shape.n_images
+            if first >= stop:
+                break
+            parts.append(self.read(shape, slice(max(start - first, 0), min(stop - first, shape.n_images))))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def over_images(
+    read: ReadRows, segments: Sequence[SegmentShape], dtype: npt.DTypeLike, chunks: tuple[int, ...], n_columns: int = 0
+) -> da.Array:
+    """A dask array over all images.
+
+    Parameters
+    ----------
+    read : callable
+        Reads some rows of a segment.
+    segments : sequence of SegmentShape
+        The segments, in the order of their images.
+    dtype : numpy.dtype
+        Type of what ``read`` answers.
+    chunks : tuple of int
+        Rows per chunk: see `chunks_of`.
+    n_columns : int
+        Length of the second axis; 0 if there is none.
+
+    Returns
+    -------
+    dask.array.Array
+        ``(image,)`` or ``(image, n_columns)``. Rows are read anew whenever they are computed.
+    """
+    columns = (n_columns,) if n_columns else ()
+    rows = RowsOfSegments(read, tuple(segments), np.dtype(dtype), columns)
+    return as_dask(rows, chunks)
+
+
+def as_dask(rows: RowsOfSegments | np.ndarray, chunks: tuple[int, ...]) -> da.Array:
+    """A dask array of what is an array or looks like one, cut along its first axis only."""
+    array: da.Array = da.from_array(  # type: ignore[no-untyped-call]
+        rows,
+        chunks=(chunks, *((number,) for number in rows.shape[1:])),
+        name=False,  # never equal to an earlier one: the run may have gone on
+        asarray=False,
+        fancy=False,
+        inline_array=isinstance(rows, RowsOfSegments),
+        meta=np.empty((0,) * rows.ndim, rows.dtype),
+    )
+    return array
+
+
+def chunks_of(segments: Sequence[SegmentShape], bytes_per_row: int) -> tuple[int, ...]:
+    """Rows per chunk, at least one chunk: whole blocks, or whole segments if these are small.
+
+    About 16 MiB per chunk, and more where there would be more than 512 chunks otherwise.
+    """
+    n_images = sum(shape.n_images for shape in segments)
+    wanted = max(_BYTES_PER_CHUNK // max(bytes_per_row, 1), -(-n_images // _MOST_CHUNKS))
+    chunks: list[int] = []
+    room = 0
+    for shape in segments:
+        if shape.n_images <= room:  # small segments, as of images added a few at a time, share a chunk
+            chunks[-1] += shape.n_images
+            room -= shape.n_images
+            continue
+        sizes = [rows.stop - rows.start for rows in ranges_of(shape, wanted)]
+        chunks += sizes
+        room = wanted - sizes[-1]
+    return tuple(chunks) or (0,)
+
+
+def ranges_of(shape: SegmentShape, n_rows: int) -> Iterator[slice]:
+    """The rows of a segment in parts of whole blocks, each of about ``n_rows`` rows, and at least a block."""
+    step = max(-(-n_rows // shape.block_size), 1) * shape.block_size
+    for start in range(0, shape.n_images, step):
+        yield slice(start, min(start + step, shape.n_images))

@@ -1,0 +1,1 @@
+"""Objects by their paths: on disks, durably, and in object stores."""

@@ -1,0 +1,1 @@
+"""Whether all that is stored is whole, and mending what is not."""
