@@ -1,7 +1,7 @@
 """Segment hundreds of thousands of images on engines, and explore what the pictures are made of.
 
-Public names (`__init__.pyi` lists them) are imported when they are first used, so that ``import toolkit`` stays quick and
-never imports torch.
+Public names (`__init__.pyi` lists them) are imported when they are first used, so that ``import toolkit`` stays quick
+and never imports torch.
 """
 
 import lazy_loader

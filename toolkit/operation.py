@@ -180,24 +180,29 @@ class Operation(Generic[Progress]):
         """Tell everyone."""
         self._counter(event)
         for observer in list(self._observers):
-            try:
-                observer(event)
-            except Exception as error:  # noqa: BLE001 - hours of work must not end for a broken observer
-                self._observers.remove(observer)
-                if not isinstance(observer, _Display):
-                    warnings.warn(f"observer {observer!r} raised {error!r} and is not called any more", stacklevel=1)
+            self._tell(observer, event)
 
     def display(self) -> None:
         """Show the progress here from now on: in a notebook's cell, or as a line of a terminal."""
         self._displayed = True
-        self._observers.append(_Display(self))
-        self._observers[-1](None)
+        display = _Display(self)
+        self._observers.append(display)
+        self._tell(display, None)
 
     def _ipython_display_(self) -> None:
         self.display()
 
     def __repr__(self) -> str:
         return f"<{self.progress}>"
+
+    def _tell(self, observer: Callable[[Any], None], event: object) -> None:
+        try:
+            observer(event)
+        except Exception as error:  # noqa: BLE001 - hours of work must not end for a broken observer
+            with contextlib.suppress(ValueError):  # another thread has done so
+                self._observers.remove(observer)
+            if not isinstance(observer, _Display):
+                warnings.warn(f"observer {observer!r} raised {error!r} and is not called any more", stacklevel=1)
 
     def _work(self, work: Callable[[], None], close: Callable[[], None]) -> None:
         try:

@@ -10,7 +10,7 @@ from small_run import COMPARED
 
 import toolkit as tk
 from toolkit.catalog import Catalog
-from toolkit.runs import Event, Paused, RunError
+from toolkit.runs import Event, Paused, Resumed, RunError
 from toolkit.sources import ReadLimits
 from toolkit.testing.slow_link import SlowLink, slow_link
 from toolkit.testing.ssh_server import SshServer
@@ -87,7 +87,7 @@ def test_a_server_that_goes_away_and_comes_back(
     ssh.start() if how == "killed" else link.go_silent(False)
     run.wait(60)
     assert (run.progress.state, run.progress.failed, run.progress.paused) == ("finished", 0, "")
-    assert [bool(event.reason) for event in events if isinstance(event, Paused)] == [True, False]
+    assert [type(event) for event in events if isinstance(event, Paused | Resumed)] == [Paused, Resumed]
     assert_complete(catalog, expected)
 
 

@@ -1,7 +1,6 @@
 """What a dry run says, against a run; and that it leaves no trace."""
 
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import toolkit as tk
 from toolkit import Catalog, Estimate, Model, Protocol
 from toolkit.catalog.store.objects import get, keys
 from toolkit.segmentation import Segmenter
+from toolkit.sources import ReadLimits
 
 
 class TestArithmetic:
@@ -42,22 +42,23 @@ class TestArithmetic:
         low, high = max(seconds.mean() - 2 * error, 0), seconds.mean() + 2 * error
         assert found.hours_interval == pytest.approx((10 * low / 3600, 10 * high / 3600))
 
-    def test_the_seconds_are_those_of_the_network_without_its_first_call(
+    def test_the_first_call_of_the_network_is_not_counted(
         self, catalog: Catalog, model: Model, small_protocol: Protocol, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        calls = []
+        now = 0.0
+        calls: list[float] = []
         add = Segmenter.add
 
         def slow(self: Segmenter, pixels: np.ndarray) -> object:
-            calls.append(pixels.shape)
-            time.sleep(0.7 if len(calls) == 1 else 0.1)
+            nonlocal now
+            calls.append(70.0 if not calls else 10.0 * len(calls))
+            now += calls[-1]
             return add(self, pixels)
 
         monkeypatch.setattr(Segmenter, "add", slow)
-        found = tk.estimate(catalog, model, small_protocol, sample=2)
-        assert len(calls) == 3
-        assert min(found.seconds) >= 0.1
-        assert len(found.seconds) == 2
+        found = tk.estimate(catalog, model, small_protocol, sample=2, clock=lambda: now)
+        assert calls == [70.0, 10.0, 20.0]
+        assert found.seconds == (10.0, 20.0)
 
     def test_one_image_has_no_interval(self, catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
         found = tk.estimate(catalog, model, small_protocol, sample=1)
@@ -99,6 +100,17 @@ class TestAgainstARun:
         assert (found.pending, found.sampled, found.hours, found.bytes_labels) == (0, 0, 0.0, 0)
         assert str(found) == f"nothing is pending: {model.name} at scale 1 has been through all 2 images"
         assert tk.estimate(catalog, model, replace(small_protocol, flip=True), sample=1).pending == 2
+
+    @pytest.mark.parametrize("option", ["soft_composition", "limits"])
+    def test_what_a_run_of_the_same_options_has_done_is_not_pending(
+        self, model: Model, small_protocol: Protocol, small_photos: list[Path], option: str
+    ) -> None:
+        options = {"soft_composition": True} if option == "soft_composition" else {"limits": ReadLimits(max_pixels=10)}
+        catalog = Catalog.create(MemoryStore(), small_photos[:2])
+        tk.segment(catalog, model, small_protocol, **options).wait()  # type: ignore[arg-type]
+        pending = tk.estimate(catalog, model, small_protocol, **options).pending  # type: ignore[arg-type]
+        failed = int((catalog.to_xarray().status == "failed").sum())
+        assert (pending, failed) == (0, 2 if option == "limits" else 0)
 
     def test_only_pending_images_are_drawn(
         self, tmp_path: Path, model: Model, small_protocol: Protocol, small_photos: list[Path]

@@ -11,8 +11,9 @@ import pytest
 from toolkit import Catalog, Model, Protocol
 from toolkit.catalog import Owner, RunSettings
 from toolkit.engines import EngineLostError, NoEnginesError
+from toolkit.runs import Run
 from toolkit.runs.driver import Driver, DriverOptions
-from toolkit.runs.events import Event, Paused
+from toolkit.runs.events import Event, LeftPending, Paused
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
 from toolkit.segmentation import NUMERICS_VERSION
 from toolkit.sources import ReadLimits
@@ -49,26 +50,16 @@ def done(task: Task, n: int | None = None, unreachable: str = "") -> BatchOutcom
 def drive(tmp_path: Path, model: Model, small_protocol: Protocol, events: list[Event]) -> Callable[..., dict[str, str]]:
     """Runs a driver over images of these URIs; the statuses that they have then."""
 
-    def drive(uris: list[str], engines: Engines) -> dict[str, str]:
+    def drive(uris: list[str], engines: Engines, **given: Any) -> dict[str, str]:
         catalog = Catalog.create(tmp_path / "demo.zarr", uris)
         settings = RunSettings(
             model.name, model.digest, model.class_names, small_protocol.to_dict(), NUMERICS_VERSION, model.palette
         )
         run_id = catalog.start_run(settings)
         work = Work(model.source, model.digest, small_protocol, ReadLimits())
-        options = DriverOptions(keep_labels=False)
-        flag = threading.Event()
-        Driver(
-            catalog,
-            run_id,
-            work,
-            engines,
-            lambda task: done(task),
-            options,
-            events.append,
-            flag,
-            Owner(),  # type: ignore[arg-type]
-        ).run()
+        options = DriverOptions(keep_labels=False, look_seconds=0.01, **given)
+        run = Run(run_id, [events.append])
+        Driver(catalog, run, work, engines, done, options, Owner()).run()  # type: ignore[arg-type]
         table = catalog.to_xarray(run_id)
         return dict(zip(table.uri.values.tolist(), table.status.values.tolist(), strict=True))
 
@@ -92,11 +83,8 @@ def test_engines_that_always_die_stop_the_run(drive: Callable[..., dict[str, str
         drive([f"/{i}.jpg" for i in range(100)], Engines(2, lambda _: EngineLostError(1)))
 
 
-def test_what_comes_from_other_servers_goes_on(
-    drive: Callable[..., dict[str, str]], events: list[Event], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_comes_from_other_servers_goes_on(drive: Callable[..., dict[str, str]], events: list[Event]) -> None:
     """A server that is away for some time keeps nothing but its own images waiting."""
-    monkeypatch.setattr("toolkit.runs.driver._SECONDS_BETWEEN_PROBES", 0.01)
     order: list[str] = []
 
     def answer(task: Task) -> BatchOutcome | Exception:
@@ -120,3 +108,19 @@ def test_what_comes_from_other_servers_goes_on(
     before = order[: order.index("")]
     assert {uri for uri in uris if "there" in uri} == set(before)
     assert any(isinstance(event, Paused) and event.reason for event in events)
+
+
+def test_a_run_ends_without_a_server_that_stays_away(drive: Callable[..., dict[str, str]], events: list[Event]) -> None:
+    """Its images stay pending; those of the others are done."""
+
+    def answer(task: Task) -> BatchOutcome | Exception:
+        for n, uri in enumerate(task.uris):
+            if uri.startswith("sftp://away"):
+                return done(task, n, "sftp://away cannot be reached")
+        return done(task)
+
+    uris = [f"sftp://{'away' if i % 10 == 3 else 'there'}/{i}.jpg" for i in range(50)]
+    statuses = drive(uris, Engines(2, answer), server_seconds=0.2)
+    assert {uri for uri, status in statuses.items() if status == "pending"} == {uri for uri in uris if "away" in uri}
+    assert set(statuses.values()) == {"done", "pending"}
+    assert LeftPending(5, "sftp://away cannot be reached") in events

@@ -4,7 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from toolkit.runs import BatchEnded, EngineLost, Flushed, Progress, ProgressCounter, RunEnded, RunStarted
+from toolkit.runs import (
+    BatchEnded,
+    EngineLost,
+    Flushed,
+    LeftPending,
+    Paused,
+    Progress,
+    ProgressCounter,
+    Resumed,
+    RunEnded,
+    RunStarted,
+)
 
 
 class Clock:
@@ -70,6 +81,19 @@ def test_the_clock_stops_at_the_end(counter: ProgressCounter, clock: Clock) -> N
     progress = counter.progress()
     assert (progress.state, progress.reason, progress.seconds) == ("stopped", "the disk is full", 10)
     assert str(progress).endswith("; the disk is full")
+
+
+def test_a_server_that_is_away_is_named_until_it_is_back(counter: ProgressCounter) -> None:
+    counter(Paused("sftp://away does not answer"))
+    assert "paused: sftp://away does not answer" in str(counter.progress())
+    counter(Resumed())
+    assert "paused" not in str(counter.progress())
+
+
+def test_what_a_run_ends_without_is_said(counter: ProgressCounter) -> None:
+    counter(LeftPending(1_200, "sftp://away does not answer"))
+    counter(RunEnded("finished"))
+    assert "1,200 images left pending, for the same call later: sftp://away does not answer" in str(counter.progress())
 
 
 def test_a_retry_counts_what_failed_before_as_work(clock: Clock) -> None:

@@ -1,5 +1,6 @@
 """A run from its start to its end, its resumption and its cancellation, in this process."""
 
+import contextlib
 import os
 import signal
 import threading
@@ -197,6 +198,34 @@ class TestCancellation:
         run.cancel()
         run.wait()
         assert run.progress.state == "finished"
+
+
+class TestPausing:
+    def test_what_is_in_progress_is_finished_and_the_rest_waits(
+        self, catalog: Catalog, model: Model, small_protocol: Protocol
+    ) -> None:
+        runs: Future[Run] = Future()
+        flushed = threading.Event()
+
+        def pause(event: Event) -> None:
+            run = runs.result(60)
+            if isinstance(event, BatchEnded):
+                run.pause()
+            if isinstance(event, Flushed) and run.paused.is_set():
+                flushed.set()
+
+        run = tk.segment(catalog, model, small_protocol, observers=[pause], flush_seconds=0.2)
+        runs.set_result(run)
+        assert flushed.wait(60)
+        assert run.progress.state == "paused"
+        done = int((catalog.to_xarray(run.id).status == "done").sum())
+        assert 0 < done == run.progress.done < 10
+        while not run.ended:  # an image at a time
+            run.resume()
+            with contextlib.suppress(TimeoutError):
+                run.wait(0.05)
+        assert run.progress.state == "finished"
+        assert (catalog.to_xarray(run.id).status == "done").all()
 
 
 class CancelAfter:

@@ -12,14 +12,14 @@ from zarr.storage import LocalStore
 
 from toolkit.catalog import Catalog, LabelPlace, Owner, RunSettings
 from toolkit.catalog.claims import latest_claim
+from toolkit.engines.hosting import Host, hosted_model
 from toolkit.engines.inside.retirement import Retirement
 from toolkit.models import Model, load_model
-from toolkit.runs import worker
 from toolkit.runs.folding import fold_labels
 from toolkit.runs.packing import place
 from toolkit.runs.tasks import FoldTask, Task, Work
-from toolkit.runs.worker import _load_once, segment_batch, segmenter_of
-from toolkit.segmentation import NUMERICS_VERSION, Execution, Protocol, Segmenter
+from toolkit.runs.worker import segment_batch, segmenter_of
+from toolkit.segmentation import NUMERICS_VERSION, Execution, Protocol
 from toolkit.sources import ReadLimits
 
 
@@ -87,55 +87,55 @@ def test_a_model_is_loaded_once_per_digest_and_kept(task: Task, monkeypatch: pyt
         loaded.append(source)
         return load_model(source)
 
-    monkeypatch.setattr("toolkit.runs.worker.load_model", load)
-    _load_once.cache_clear()
-    for first_part in (0, 4, 8):
-        segment_batch(replace(task, first_part=first_part, seconds=0.0))
+    monkeypatch.setattr("toolkit.engines.hosting.models.load_model", load)
+    hosted_model.cache_clear()
+    for number in range(3):  # three protocols, which share the network
+        protocol = replace(task.work.protocol, crop_size=97 + 8 * number)
+        segment_batch(replace(task, work=replace(task.work, protocol=protocol), first_part=4 * number, seconds=0.0))
     assert loaded == ["deeplabv3-mobilenetv2-voc"]
-    _load_once.cache_clear()
+    hosted_model.cache_clear()
 
 
 class TestRetirement:
-    @pytest.fixture(autouse=True)
-    def _own(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("toolkit.runs.worker.retirement", Retirement())
-
     def test_who_is_asked_to_end_begins_nothing(self, task: Task, model: Model) -> None:
-        worker.retirement.ask()
-        assert segment_batch(task, segmenter_of(task.work, model)).images == ()
+        retirement = Retirement()
+        retirement.ask()
+        host = Host(retirement)
+        assert segment_batch(task, segmenter_of(task.work, model, host), host).images == ()
 
     def test_the_image_at_hand_is_finished_and_the_others_go_back(self, task: Task, model: Model) -> None:
-        network = model.network
-        handle = network.register_forward_hook(lambda *_: worker.retirement.ask())
+        retirement = Retirement()
+        host = Host(retirement)
+        handle = model.network.register_forward_hook(lambda *_: retirement.ask())
         try:
-            outcome = segment_batch(task, segmenter_of(task.work, model))
+            outcome = segment_batch(task, segmenter_of(task.work, model, host), host)
         finally:
             handle.remove()
         assert [(image.row, image.error) for image in outcome.images] == [(0, "")]
         assert LabelPlace.unpacked(outcome.images[0].label_place).part == 0
 
-    def test_an_image_that_takes_too_long_is_given_up(
-        self, task: Task, model: Model, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("toolkit.engines.inside.retirement.GRACE_SECONDS", 0.0)
+    def test_an_image_that_takes_too_long_is_given_up(self, task: Task, model: Model) -> None:
+        retirement = Retirement(grace_seconds=0.0)
+        host = Host(retirement)
         calls: list[int] = []
 
         def count(*_: object) -> None:
             calls.append(1)
             if len(calls) == 4:
-                worker.retirement.ask()
+                retirement.ask()
 
         # One tile per call, after one for the network's stride: it is asked in the middle of the second image.
-        task = replace(task, work=replace(task.work, protocol=replace(task.work.protocol, flip=True)))
-        segmenter = Segmenter(model, task.work.protocol, execution=Execution(batch_size=1), on_step=worker._on_step)
+        work = replace(task.work, protocol=replace(task.work.protocol, flip=True), execution=Execution(batch_size=1))
+        task = replace(task, work=work)
+        segmenter = segmenter_of(work, model, host)
         handle = model.network.register_forward_hook(count)
         try:
-            outcome = segment_batch(task, segmenter)
+            outcome = segment_batch(task, segmenter, host)
         finally:
             handle.remove()
         assert [(image.row, image.error) for image in outcome.images] == [(0, "")]
         assert len(calls) == 4
-        again = segment_batch(replace(task, rows=task.rows[1:], uris=task.uris[1:]), segmenter)
+        again = segment_batch(replace(task, rows=task.rows[1:], uris=task.uris[1:]), segmenter, host)
         assert again.images == ()
 
 
@@ -172,12 +172,14 @@ class TestReach:
             np.testing.assert_array_equal(*maps)
 
     def test_an_engine_that_is_to_write_where_it_sees_nothing_says_so(
-        self, task: Task, model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, task: Task, model: Model, tmp_path: Path
     ) -> None:
-        monkeypatch.setattr(worker, "engine_number", lambda: 3)
+        class Engine(Host):
+            number = 3
+
         elsewhere = replace(task, labels=replace(task.labels, store=LocalStore(tmp_path / "elsewhere")))
         with pytest.raises(OSError, match=r"does not see the catalog at .*elsewhere.* use labels_by='auto'"):
-            segment_batch(elsewhere, segmenter_of(task.work, model))
+            segment_batch(elsewhere, segmenter_of(task.work, model), Engine())
         assert not (tmp_path / "elsewhere").exists()
         fold = FoldTask(elsewhere.labels, 7, (), "host-1-ffffffffffff")
         assert fold_labels(fold).label_maps is None

@@ -7,14 +7,17 @@ from toolkit.runs.events import (
     EngineLost,
     Event,
     Flushed,
+    LeftPending,
     Observer,
     Paused,
+    Resumed,
     RunEnded,
     RunStarted,
     Waiting,
 )
 from toolkit.runs.progress import Progress, ProgressCounter
-from toolkit.runs.run import Run, RunError, segment
+from toolkit.runs.run import Run, RunError
+from toolkit.runs.segment import segment
 
 __all__ = [
     "BatchEnded",
@@ -23,10 +26,12 @@ __all__ = [
     "Estimate",
     "Event",
     "Flushed",
+    "LeftPending",
     "Observer",
     "Paused",
     "Progress",
     "ProgressCounter",
+    "Resumed",
     "Run",
     "RunEnded",
     "RunError",

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 
+from toolkit.runs.reach import server_of
 from toolkit.runs.tasks import Task
 
 _SECONDS_BETWEEN_TRIES = 30.0
@@ -34,17 +35,22 @@ class WorkAtHand:
     def take(self) -> Task | None:
         """The next task, claimed if need be; None if there is nothing for now.
 
-        An image whose server could not be reached is tried again now and then, and when there is nothing else.
+        An image whose server could not be reached is tried again now and then.
         """
-        due = self._out_of_reach and self._clock() >= self._try_at
-        if not due and self._tasks:
-            return self._tasks.popleft()
-        if not due and (claimed := self._claim()) is not None:
-            return claimed
-        if not self._out_of_reach:
-            return None
+        if self._out_of_reach and self._clock() >= self._try_at:
+            return self.take_out_of_reach()
+        return self._tasks.popleft() if self._tasks else self._claim()
+
+    def take_out_of_reach(self) -> Task | None:
+        """An image whose server could not be reached, for another try; None if there is none."""
         self._try_at = self._clock() + _SECONDS_BETWEEN_TRIES
-        return self._out_of_reach.popleft()
+        return self._out_of_reach.popleft() if self._out_of_reach else None
+
+    def drop_out_of_reach(self) -> int:
+        """Forget the images whose servers are out of reach; how many they are."""
+        n_images = sum(len(task.rows) for task in self._out_of_reach)
+        self._out_of_reach.clear()
+        return n_images
 
     def put_first(self, task: Task) -> None:
         """To be done before the others."""
@@ -65,8 +71,8 @@ class WorkAtHand:
 
     def note_reached(self, uris: Iterable[str]) -> None:
         """These images were read: what waits for their servers is to be done next."""
-        servers = set(map(_server_of, uris))
-        back = [task for task in self._out_of_reach if _server_of(task.uris[0]) in servers]
+        servers = set(map(server_of, uris))
+        back = [task for task in self._out_of_reach if server_of(task.uris[0]) in servers]
         self._out_of_reach = deque(task for task in self._out_of_reach if task not in back)
         self._tasks.extendleft(reversed(back))
 
@@ -74,7 +80,3 @@ class WorkAtHand:
         """Forget the work of a block that is not ours any more."""
         self._tasks = deque(task for task in self._tasks if task.labels.key != key)
         self._out_of_reach = deque(task for task in self._out_of_reach if task.labels.key != key)
-
-
-def _server_of(uri: str) -> str:
-    return "/".join(uri.split("/", 3)[:3])

@@ -1,43 +1,42 @@
 """The loop that claims blocks, hands batches to engines and writes what comes back."""
 
-import math
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor as Pool
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from threading import Event as Flag
-from typing import Any
 
-from toolkit.catalog import FAILED, PENDING, Catalog, Failure, FailureLog, Heartbeat, Owner
+from toolkit.catalog import FAILED, PENDING, Catalog, FailureLog, Heartbeat, Owner
 from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.engines import EngineLostError, Executor, NoEnginesError
+from toolkit.engines.hosting import Deliveries
 from toolkit.runs.at_hand import WorkAtHand
-from toolkit.runs.delivery import Deliveries
 from toolkit.runs.events import (
     BatchEnded,
     Counted,
-    EngineLost,
     EnginesChanged,
     Flushed,
-    Observer,
+    LeftPending,
     Paused,
+    Resumed,
     RunStarted,
     Waiting,
 )
 from toolkit.runs.folding import fold_labels
-from toolkit.runs.open_block import OpenBlock
+from toolkit.runs.open_block import OpenBlock, OpenBlocks
 from toolkit.runs.packing import place
 from toolkit.runs.queue import BlockQueue
+from toolkit.runs.reach import Reach
+from toolkit.runs.run import Run
 from toolkit.runs.speeds import TASKS_PER_ENGINE, Speeds
-from toolkit.runs.tasks import BatchOutcome, FoldTask, ImageOutcome, LabelsBy, Task, Work
-from toolkit.runs.watchdog import gave_up
+from toolkit.runs.stuck import take_note
+from toolkit.runs.tasks import BatchOutcome, FoldOutcome, FoldTask, ImageOutcome, LabelsBy, Task, Work
+from toolkit.runs.under_way import UnderWay
 from toolkit.sources import is_remote
 
 _MOST_LOSSES = 3
-_MOST_LOSSES_IN_A_ROW = 20
-_SECONDS_BETWEEN_LOOKS = 1.0
-_SECONDS_BETWEEN_PROBES = 1.0
 _SECONDS_BETWEEN_COUNTS = 30.0
 
 
@@ -55,8 +54,12 @@ class DriverOptions:
     """Finished work is on disk after this many seconds: half of them for a batch, half until the next flush."""
     image_seconds: float | None = None
     """An engine that gets no further with an image for so long is given up; None: for as long as it takes."""
+    server_seconds: float = 600.0
+    """A server that is out of reach is waited for so long, if others are in reach and nothing else is left."""
     time_to_live: float = TIME_TO_LIVE
     """Seconds of silence after which other drivers take over."""
+    look_seconds: float = 1.0
+    """Between two looks at what others do, and at whether a server is back."""
 
 
 class Driver:
@@ -66,8 +69,8 @@ class Driver:
     ----------
     catalog : Catalog
         The images, and where results go.
-    run_id : str
-        A run that was started in it.
+    run : Run
+        Was started in it; gets the events, and says whether to go on.
     work : Work
         Model and protocol.
     executor : Executor
@@ -76,58 +79,47 @@ class Driver:
         Does a task on an engine.
     options : DriverOptions
         How to go about it.
-    emit : callable
-        Gets the events.
-    cancelled : threading.Event
-        When set, what is in progress is finished and nothing else begun.
     owner : Owner
         How claims and logs name this driver.
     deliveries : Deliveries, optional
         Bring the model to engines that cannot load it.
+    clock : callable
+        Monotonic seconds.
     """
 
     def __init__(
         self,
         catalog: Catalog,
-        run_id: str,
+        run: Run,
         work: Work,
         executor: Executor,
         segment: Callable[[Task], BatchOutcome],
         options: DriverOptions,
-        emit: Observer,
-        cancelled: Flag,
         owner: Owner,
         deliveries: Deliveries | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._catalog = catalog
+        self._run = run
         self._work = work
         self._executor = executor
         self._segment = segment
         self._options = options
-        self._emit = emit
-        self._cancelled = cancelled
-        self._heartbeat = Heartbeat(catalog.store, owner, options.time_to_live)
         self._owner = owner
         self._deliveries = deliveries
+        self._clock = clock
+        self._heartbeat = Heartbeat(catalog.store, owner, options.time_to_live)
         self._here = ThreadPoolExecutor(1, thread_name_prefix="labels")
         """Writes the label maps that engines cannot write."""
-        self._queue = BlockQueue(catalog, run_id, owner, FAILED if options.retry else PENDING)
-        self._run_id = run_id
-        self._log = FailureLog(catalog.store, run_id, owner)
-        self._failures: list[Failure] = []
-        self._open_blocks: dict[tuple[int, int, int], OpenBlock] = {}
-        self._running: dict[Future[Any], tuple[Task | FoldTask, float]] = {}
-        """What engines are at, and since when (monotonic seconds)."""
-        self._paused = False
-        self._reached_at = self._probe_at = -math.inf
-        self._at_hand = WorkAtHand(self._claimed)
-        self._todo = 0
-        self._losses_in_a_row = 0
-        self._lost_at = -math.inf
+        self._queue = BlockQueue(catalog, run.id, owner, FAILED if options.retry else PENDING, clock)
+        self._blocks = OpenBlocks(FailureLog(catalog.store, run.id, owner))
+        self._under_way = UnderWay(run.emit, clock)
+        self._at_hand = WorkAtHand(self._claimed, clock)
+        self._reach = Reach(options.server_seconds, options.look_seconds, clock)
         self._speeds = Speeds()
+        self._todo = 0
         self._n_engines = executor.n_engines
         self._half_interval = options.flush_seconds / 2
-        self._flushed_at = self._counted_at = time.monotonic()
+        self._flushed_at = self._counted_at = clock()
 
     def run(self) -> None:
         """Work until nothing is left or the run is cancelled; whatever happens, finished work is flushed.
@@ -155,9 +147,9 @@ class Driver:
         self._queue.look(at_once=True)
         self._queue.has_grown()  # what was just counted
         self._todo = counts.failed if self._options.retry else counts.total - counts.done - counts.failed
-        self._emit(
+        self._run.emit(
             RunStarted(
-                run_id=self._run_id,
+                run_id=self._run.id,
                 total=counts.total,
                 done=counts.done,
                 failed=counts.failed,
@@ -168,19 +160,20 @@ class Driver:
         )
 
     def _loop(self) -> None:
+        cancelled, paused = self._run.cancelled, self._run.paused
         while True:
-            while not self._cancelled.is_set() and self._has_room():
+            while not cancelled.is_set() and not paused.is_set() and self._has_room():
                 task = self._next_task()
                 if task is None:
                     break
-                self._submit(self._segment, task)
-            if self._running:
-                ended, _ = wait(self._running, timeout=self._seconds_to_flush(), return_when=FIRST_COMPLETED)
-                for future in ended:
-                    self._collect(future, *self._running.pop(future))
-            elif self._at_hand and not self._cancelled.is_set():
-                self._cancelled.wait(_SECONDS_BETWEEN_PROBES)
-            elif self._cancelled.is_set() or not self._queue.look(at_once=not self._queue.holders):
+                self._submit(task)
+            if self._under_way:
+                self._under_way.collect(self._seconds_to_flush())
+            elif cancelled.is_set():
+                return
+            elif self._at_hand or paused.is_set():
+                cancelled.wait(self._options.look_seconds)
+            elif not self._queue.look(at_once=not self._queue.holders):
                 return
             elif self._queue.holders:
                 self._wait_for_others()
@@ -192,24 +185,24 @@ class Driver:
         n_engines = self._executor.n_engines
         if n_engines != self._n_engines:
             self._n_engines = n_engines
-            self._emit(EnginesChanged(n_engines))
-
-    def _submit(self, function: Callable[[Any], Any], task: Task | FoldTask) -> None:
-        self._running[self._executor.submit(function, task)] = task, time.monotonic()
+            self._run.emit(EnginesChanged(n_engines))
 
     def _has_room(self) -> bool:
-        if self._paused:  # one batch at a time finds out whether the server is back
-            return not self._running and time.monotonic() >= self._probe_at
-        return len(self._running) < TASKS_PER_ENGINE * max(self._executor.n_engines, 1)
+        if self._reach.paused:  # one batch at a time finds out whether the server is back
+            return not self._under_way and self._reach.may_probe
+        return len(self._under_way) < TASKS_PER_ENGINE * max(self._executor.n_engines, 1)
 
     def _next_task(self) -> Task | None:
         """A share of the work at hand, or of a block that is claimed for it; None: there is nothing for now."""
         whole = self._at_hand.take()
+        if whole is None and not self._under_way and (reason := self._reach.given_up()):
+            self._run.emit(LeftPending(self._at_hand.drop_out_of_reach(), reason))
+        whole = whole or self._at_hand.take_out_of_reach()
         if whole is None:
             return None
-        handed_out = sum(len(task.rows) for task, _ in self._running.values() if isinstance(task, Task))
         n_engines = max(self._executor.n_engines, 1)
-        share = self._speeds.share(self._half_interval, max(self._todo - handed_out, 0), n_engines)
+        n_left = max(self._todo - self._under_way.n_images, 0)
+        share = self._speeds.share(self._half_interval, n_left, n_engines)
         task, rest = whole.split(share.n_images)
         if rest is not None:
             self._at_hand.put_last(rest)
@@ -222,8 +215,7 @@ class Driver:
             self._count()
         if work is None:
             return None
-        opened = OpenBlock(work)
-        self._open_blocks[work.owned.labels.key] = opened
+        opened = self._blocks.open(work)
         rows = tuple(work.rows.tolist())
         return Task(
             work=self._work,
@@ -238,50 +230,47 @@ class Driver:
             image_seconds=self._options.image_seconds,
         )
 
-    def _collect(self, future: "Future[Any]", task: Task | FoldTask, since: float) -> None:
-        """Note what became of a task."""
-        opened = self._open_blocks.get(task.labels.key)
-        try:
-            outcome = future.result()
-        except EngineLostError as error:
-            self._emit(EngineLost(str(error.engine), 0 if isinstance(task, FoldTask) else len(task.rows)))
-            self._check_losses(error, since)
-            if opened is None:
-                return
-            if isinstance(task, FoldTask):
-                opened.end_fold()
-            else:
-                self._after_loss(opened, task, error)
-        except CancelledError as error:
-            raise NoEnginesError("the cluster was stopped while the run went on") from error
-        else:
-            self._losses_in_a_row = 0
-            if opened is None:
-                return
-            if isinstance(task, FoldTask) and outcome.label_maps is None:
-                here = replace(task, driver="")
-                self._running[self._here.submit(fold_labels, here)] = here, time.monotonic()
-            elif isinstance(task, FoldTask):
-                opened.note_fold(outcome.label_maps)
-            elif outcome.packed:
-                self._running[self._here.submit(place, (task, outcome))] = task, since
-            else:
-                self._take(opened, task, outcome, since)
+    def _submit(self, task: Task) -> None:
+        opened = self._blocks[task.labels.key]
+        self._under_way.submit(
+            self._executor,
+            self._segment,
+            task,
+            opened,
+            n_images=len(task.rows),
+            end=partial(self._after_batch, opened, task, self._clock()),
+            lost=partial(self._after_loss, opened, task),
+        )
 
-    def _take(self, opened: OpenBlock, task: Task, outcome: BatchOutcome, since: float) -> None:
+    def _submit_fold(self, opened: OpenBlock, fold: FoldTask, where: Executor | Pool) -> None:
+        end = partial(self._after_fold, opened, fold)
+        self._under_way.submit(where, fold_labels, fold, opened, end=end, lost=lambda _: opened.end_fold())
+
+    def _after_fold(self, opened: OpenBlock, fold: FoldTask, outcome: FoldOutcome) -> None:
+        if outcome.label_maps is None:  # that engine does not see the catalog
+            self._submit_fold(opened, replace(fold, driver=""), self._here)
+        else:
+            opened.note_fold(outcome.label_maps)
+
+    def _after_batch(self, opened: OpenBlock, task: Task, since: float, outcome: BatchOutcome) -> None:
+        if outcome.packed:  # label maps that are to be written here
+            end = partial(self._after_batch, opened, task, since)
+            self._under_way.submit(self._here, place, (task, outcome), opened, n_images=len(task.rows), end=end)
+            return
         self._check_seen_here(outcome, task)
-        self._note(opened, task, outcome)
+        self._note(opened, outcome)
         _, others = task.split(len(outcome.images))
-        if others is not None and outcome.unreachable:
+        lost = others.uris[0] if others is not None and outcome.unreachable else ""
+        if others is not None and lost:
             self._at_hand.set_aside(others)
         elif others is not None:  # there was no time for them
             self._at_hand.put_first(others)
-        self._note_server(task, outcome, since)
+        self._note_reach(task.uris[: len(outcome.images)], lost, outcome.unreachable, since)
         lacking = outcome.lacks_model
         if lacking is not None:
             if self._deliveries is None:
                 raise NoEnginesError(f"the engine on {lacking.host} cannot load the model ({lacking.reason})")
-            self._deliveries.bring(lacking.host, lacking.number, lacking.reason)
+            self._deliveries.bring(lacking)
 
     def _check_seen_here(self, outcome: BatchOutcome, task: Task) -> None:
         """Stop rather than have all images of a folder fail that an engine's machine does not have.
@@ -300,29 +289,12 @@ class Driver:
                     "give the images as sftp://…, or mount the folder there under the same path"
                 )
 
-    def _note_server(self, task: Task, outcome: BatchOutcome, since: float) -> None:
-        """Pause if a server of images cannot be reached, unless others have reached it meanwhile; go on once it can."""
-        if outcome.images:
-            self._reached_at = time.monotonic()
-            self._at_hand.note_reached(task.uris[: len(outcome.images)])
-        if outcome.unreachable and self._reached_at < since:
-            self._probe_at = time.monotonic() + _SECONDS_BETWEEN_PROBES
-            if not self._paused:
-                self._paused = True
-                self._emit(Paused(outcome.unreachable))
-        elif self._paused and outcome.images:
-            self._paused = False
-            self._emit(Paused(""))
-
-    def _check_losses(self, error: EngineLostError, since: float) -> None:
-        """Stop where every engine dies; those that die at the same time, as with their machine, count once."""
-        if since > self._lost_at:
-            self._losses_in_a_row += 1
-            self._lost_at = time.monotonic()
-        if self._losses_in_a_row > _MOST_LOSSES_IN_A_ROW:
-            raise NoEnginesError(
-                f"engines died {self._losses_in_a_row} times in a row, whatever they worked on; see their logs"
-            ) from error
+    def _note_reach(self, read: tuple[str, ...], lost: str, reason: str, since: float) -> None:
+        paused = self._reach.paused
+        self._at_hand.note_reached(read)
+        self._reach.note(read, lost, reason, since)
+        if self._reach.paused != paused:
+            self._run.emit(Resumed() if paused else Paused(reason))
 
     def _after_loss(self, opened: OpenBlock, task: Task, error: EngineLostError) -> None:
         """One by one from now on, so that an image that kills engines is alone; alone it fails in the end."""
@@ -335,61 +307,45 @@ class Driver:
             self._at_hand.put_first(replace(task, tries=tries, first_part=opened.take_parts(1)))
             return
         code, reason = "engine_lost", f"{tries} engines died while they worked on it, the last was {error.engine}"
-        if gave_up(task):
+        if take_note(task):
             code, reason = "timeout", f"{tries} engines got no further with it for {task.image_seconds:g} s and gave up"
         image = ImageOutcome(task.rows[0], time.time_ns() // 1_000_000, 0.0, code, f"{task.uris[0]}: {reason}")
-        self._note(opened, task, BatchOutcome(str(error.engine), 0.0, (image,)))
+        self._note(opened, BatchOutcome(str(error.engine), 0.0, (image,)))
 
-    def _note(self, opened: OpenBlock, task: Task, outcome: BatchOutcome) -> None:
+    def _note(self, opened: OpenBlock, outcome: BatchOutcome) -> None:
         for image in outcome.images:
-            opened.note(image, outcome.engine)
-            if image.error:
-                folder = task.labels
-                failure = Failure(folder.segment, image.row, folder.generation, image.error, image.message)
-                self._failures.append(failure)
+            self._blocks.note(opened, image, outcome.engine)
         n_failed = sum(bool(image.error) for image in outcome.images)
         self._todo -= len(outcome.images)
         if outcome.images:
-            self._emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
+            self._run.emit(BatchEnded(outcome.engine, done=len(outcome.images) - n_failed, failed=n_failed))
         if outcome.images and not outcome.unreachable:
             self._speeds.note(outcome.engine, outcome.seconds / len(outcome.images))
         in_reach_of = "" if self._options.labels_by == "engines" else self._owner.name
-        fold = None if self._cancelled.is_set() else opened.fold(in_reach_of)
+        fold = None if self._run.cancelled.is_set() else opened.fold(in_reach_of)
         if fold is not None:
-            self._submit(fold_labels, fold)
+            self._submit_fold(opened, fold, self._executor)
 
     def _seconds_to_flush(self) -> float:
-        return max(0.0, self._flushed_at + self._half_interval - time.monotonic())
+        return max(0.0, self._flushed_at + self._half_interval - self._clock())
 
     def _flush(self) -> None:
-        """Why images failed first, then the results: whatever says `failed` has its message."""
-        begin = time.monotonic()
-        self._log.append(self._failures)
-        self._failures = []
-        for key, opened in list(self._open_blocks.items()):
-            opened.flush()
-            if opened.is_complete:
-                del self._open_blocks[key]
-            elif opened.owned.is_overtaken:
-                self._let_go(key)
-        self._flushed_at = time.monotonic()
-        self._emit(Flushed(self._flushed_at - begin))
-
-    def _let_go(self, key: tuple[int, int, int]) -> None:
-        """Somebody took us for dead and goes on with the block; what we had of it is written."""
-        opened = self._open_blocks.pop(key)
-        self._at_hand.drop(key)
-        self._queue.give_back(opened.work)
+        begin = self._clock()
+        for opened in self._blocks.flush():
+            self._at_hand.drop(opened.owned.labels.key)
+            self._queue.give_back(opened.work)
+        self._flushed_at = self._clock()
+        self._run.emit(Flushed(self._flushed_at - begin))
 
     def _wait_for_others(self) -> None:
-        self._emit(Waiting(self._queue.holders))
-        self._cancelled.wait(_SECONDS_BETWEEN_LOOKS)
-        if time.monotonic() - self._counted_at > _SECONDS_BETWEEN_COUNTS:
+        self._run.emit(Waiting(self._queue.holders))
+        self._run.cancelled.wait(self._options.look_seconds)
+        if self._clock() - self._counted_at > _SECONDS_BETWEEN_COUNTS:
             self._count()
 
     def _count(self) -> None:
         counts = self._queue.count()
         if not self._options.retry:
             self._todo = counts.total - counts.done - counts.failed
-        self._emit(Counted(counts.total, counts.done, counts.failed, self._todo))
-        self._counted_at = time.monotonic()
+        self._run.emit(Counted(counts.total, counts.done, counts.failed, self._todo))
+        self._counted_at = self._clock()

@@ -3,21 +3,24 @@
 import math
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
 import numpy as np
 import torch
+from humanize import naturalsize
 from zarr.storage import MemoryStore
 
+from toolkit import arguments
 from toolkit.catalog import PENDING, Catalog, LabelFolder
 from toolkit.catalog.format.layout import RESULT_FIELDS
 from toolkit.catalog.format.records import RunSettings, list_runs
 from toolkit.catalog.store.objects import get, keys
 from toolkit.models import Model, load_model
-from toolkit.runs.run import check_model, settings_of
+from toolkit.runs.settings import check_model, settings_of
 from toolkit.runs.tasks import Work
 from toolkit.segmentation import Execution, Precision, Protocol, Segmenter, is_out_of_memory, plan
 from toolkit.segmentation.execution import device_of
@@ -91,8 +94,12 @@ def estimate(
     *,
     sample: int = 5,
     precision: Precision = "float32",
+    compile: bool = False,
+    soft_composition: bool = False,
+    limits: ReadLimits | None = None,
     labels: bool = True,
     seed: int = 0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Estimate:
     """Say what `segment` with the same arguments will take, by segmenting a few images here. Writes nothing.
 
@@ -109,12 +116,14 @@ def estimate(
         Scales, tiles and merging; ``Protocol()`` by default.
     sample : int
         How many pending images are drawn and segmented; one of them twice, the first time to warm up.
-    precision : str
-        As for `segment`.
+    precision, compile, soft_composition, limits
+        As for `segment`; images that such a run has finished are not pending.
     labels : bool
         Whether label maps will be kept.
     seed : int
         Of the draw.
+    clock : callable
+        Seconds.
 
     Returns
     -------
@@ -132,15 +141,16 @@ def estimate(
     """
     if not isinstance(catalog, Catalog):
         raise TypeError(f"catalog must be a Catalog, not {catalog!r}; open it with Catalog.open(path)")
-    if not isinstance(sample, int) or isinstance(sample, bool) or sample < 1:
-        raise ValueError(f"sample must be a whole number of at least 1, not {sample!r}")
+    sample = arguments.whole_number("sample", sample, least=1)
+    limits = ReadLimits() if limits is None else limits
     model = load_model(model) if isinstance(model, str | Path) else model
     protocol = Protocol() if protocol is None else protocol
     check_model(model, protocol)
-    work = Work(model.source, model.digest, protocol, ReadLimits(), Execution(precision=precision))
+    execution = Execution(precision=precision, compile=compile)
+    work = Work(model.source, model.digest, protocol, limits, execution, soft_composition)
     rows = _pending(catalog, settings_of(work, model))
     drawn = np.random.default_rng(seed).choice(rows, min(sample, rows.size), replace=False)
-    measured = _Sample(model, protocol, work.execution, labels)
+    measured = _Sample(model, work, labels, clock)
     for uri in _uris(catalog, np.sort(drawn)):
         measured.add(uri)
     if drawn.size and not measured.seconds:
@@ -172,24 +182,26 @@ def estimate(
 class _Sample:
     """Images that are segmented one by one, and what that took."""
 
-    def __init__(self, model: Model, protocol: Protocol, execution: Execution, labels: bool) -> None:
+    def __init__(self, model: Model, work: Work, labels: bool, clock: Callable[[], float]) -> None:
         self.seconds: list[float] = []
         self.sizes: list[tuple[int, int]] = []
         self.tiles: list[int] = []
         self.failures: list[str] = []
-        self._model, self._protocol, self._labels = model, protocol, labels
+        self._model, self._work, self._labels, self._clock = model, work, labels, clock
         self._label_maps: list[np.ndarray] = []
-        self._segmenter = Segmenter(model, protocol, execution=execution)
+        self._segmenter = Segmenter(
+            model, work.protocol, execution=work.execution, soft_composition=work.soft_composition
+        )
 
     def add(self, uri: str) -> None:
         """Read and segment an image; the first one twice, since the first call of a network takes longer."""
         try:
-            pixels = read_image(uri)
+            pixels = read_image(uri, self._work.limits)
             if not self.seconds:
                 self._segment(pixels)
-            begin = time.perf_counter()
+            begin = self._clock()
             label_map = self._segment(pixels)
-            seconds = time.perf_counter() - begin
+            seconds = self._clock() - begin
         except Exception as error:
             if not (isinstance(error, SourceError | ArithmeticError) or is_out_of_memory(error)):
                 raise
@@ -197,10 +209,10 @@ class _Sample:
             self._segmenter.reset()
             return
         height, width = pixels.shape[:2]
-        n_tiles = len(plan(height, width, self._protocol, rules=self._model.rules))
+        n_tiles = len(plan(height, width, self._work.protocol, rules=self._model.rules))
         self.seconds.append(seconds)
         self.sizes.append((height, width))
-        self.tiles.append(2 * n_tiles if self._protocol.flip else n_tiles)
+        self.tiles.append(2 * n_tiles if self._work.protocol.flip else n_tiles)
         if self._labels:
             self._label_maps.append(label_map)
 
@@ -279,13 +291,7 @@ def _duration(hours: float) -> str:
     return f"{seconds / 60:.0f} min" if hours < 2 else f"{hours:,.1f} h"
 
 
-def _size(n_bytes: int) -> str:
-    size, unit = float(n_bytes), "bytes"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if size < 1000:
-            break
-        size, unit = size / 1000, larger
-    return f"{size:.3g} {unit}"
+_size = partial(naturalsize, format="%.3g")
 
 
 def _count(n: int, noun: str) -> str:

@@ -1,10 +1,14 @@
-"""What a run tells its observers: a few small events, in order, from the driver's thread."""
+"""What a run tells its observers: a few small events, in order, from the driver's thread.
+
+Those of every operation are among them: `Asked`, from the thread of whoever asks, and at the end `RunEnded`.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
-State = Literal["running", "cancelling", "finished", "cancelled", "stopped"]
+from toolkit.operation import Asked, Ended
+
+RunEnded = Ended
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class Waiting:
     """Nothing is left to begin, but other drivers hold images that are not done; those that die leave theirs to us."""
 
     holders: tuple[str, ...]
-    """Names of the drivers; empty when that is over."""
+    """Names of the drivers."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,22 @@ class Paused:
     """A server of images cannot be reached. It is tried again until it can; no image fails for that."""
 
     reason: str
-    """Which server, and what happened; empty when it is over."""
+    """Which server, and what happened."""
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A server was reached again."""
+
+
+@dataclass(frozen=True)
+class LeftPending:
+    """A server was waited for long enough: what lies there stays pending, and the run ends without it."""
+
+    images: int
+    """How many."""
+    reason: str
+    """Which server, and what happened."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +114,18 @@ class Flushed:
     """How long writing took."""
 
 
-@dataclass(frozen=True)
-class RunEnded:
-    """No work is left in progress, and everything is in the catalog."""
-
-    state: State
-    """``"finished"``; ``"cancelled"``; or ``"stopped"`` by an error."""
-    reason: str = ""
-    """What stopped it; empty otherwise."""
-
-
-Event = RunStarted | BatchEnded | EngineLost | EnginesChanged | Counted | Waiting | Paused | Flushed | RunEnded
+Event = (
+    RunStarted
+    | BatchEnded
+    | EngineLost
+    | EnginesChanged
+    | Counted
+    | Waiting
+    | Paused
+    | Resumed
+    | LeftPending
+    | Flushed
+    | Asked
+    | RunEnded
+)
 Observer = Callable[[Event], None]

@@ -1,10 +1,10 @@
-"""A block that a driver works on: which of its rows are still out, and where their label maps go."""
+"""The blocks that a driver works on: which of their rows are still out, and where label maps go."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from toolkit.catalog import DONE, ERROR_CODES, FAILED, LabelPlace
+from toolkit.catalog import DONE, ERROR_CODES, FAILED, Failure, FailureLog, LabelPlace
 from toolkit.runs.queue import BlockOfWork
 from toolkit.runs.tasks import FoldTask, ImageOutcome, LabelMap
 
@@ -25,6 +25,8 @@ class OpenBlock:
         self.owned = work.owned
         self.missing = set(work.rows.tolist())
         self.folding = False
+        self.let_go = False
+        """Whether another driver owns it by now."""
         self._attempts = work.attempts
         self._next_part = 0
         self._label_maps: dict[int, LabelMap] = {}
@@ -90,3 +92,51 @@ class OpenBlock:
         if self._folded:
             self.owned.labels.remove(sorted(self._folded))
             self._folded = set()
+
+
+class OpenBlocks:
+    """All that are open, by the keys of their label folders, and why images of them failed.
+
+    Parameters
+    ----------
+    log : FailureLog
+        Gets the reasons.
+    """
+
+    def __init__(self, log: FailureLog) -> None:
+        self._log = log
+        self._failures: list[Failure] = []
+        self._blocks: dict[tuple[int, int, int], OpenBlock] = {}
+
+    def open(self, work: BlockOfWork) -> OpenBlock:
+        """Begin with a claimed block."""
+        opened = self._blocks[work.owned.labels.key] = OpenBlock(work)
+        return opened
+
+    def __getitem__(self, key: tuple[int, int, int]) -> OpenBlock:
+        return self._blocks[key]
+
+    def note(self, opened: OpenBlock, image: ImageOutcome, engine: str) -> None:
+        """Take over an outcome."""
+        opened.note(image, engine)
+        if image.error:
+            folder = opened.owned.labels
+            self._failures.append(Failure(folder.segment, image.row, folder.generation, image.error, image.message))
+
+    def flush(self) -> list[OpenBlock]:
+        """Write what was noted, why images failed first: whatever says `failed` has its message.
+
+        Those that are complete are closed. Returns those that are let go, since somebody took us for dead and goes on
+        with them; what we had of them is written.
+        """
+        self._log.append(self._failures)
+        self._failures = []
+        let_go = []
+        for key, opened in list(self._blocks.items()):
+            opened.flush()
+            if not opened.is_complete and opened.owned.is_overtaken:
+                opened.let_go = True
+                let_go.append(opened)
+            if opened.is_complete or opened.let_go:
+                del self._blocks[key]
+        return let_go

@@ -5,16 +5,18 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from toolkit.operation import State
 from toolkit.runs.events import (
     BatchEnded,
     Counted,
     EngineLost,
     EnginesChanged,
     Event,
+    LeftPending,
     Paused,
+    Resumed,
     RunEnded,
     RunStarted,
-    State,
     Waiting,
 )
 
@@ -26,7 +28,7 @@ class Progress:
     run_id: str
     """The run."""
     state: State
-    """``"running"``, ``"cancelling"``; ``"finished"``, ``"cancelled"`` or ``"stopped"`` by an error."""
+    """``"running"``, ``"paused"``, ``"cancelling"``; ``"finished"``, ``"cancelled"`` or ``"stopped"`` by an error."""
     total: int
     """Images in the catalog."""
     done: int
@@ -49,11 +51,13 @@ class Progress:
     """Other drivers that hold the images which are left."""
     paused: str = ""
     """Which server of images cannot be reached, and what happened; empty if that is not so."""
+    left_pending: str = ""
+    """Which images the run ends without, and why."""
 
     @property
     def ended(self) -> bool:
         """Whether no work is in progress any more."""
-        return self.state not in ("running", "cancelling")
+        return self.state not in ("running", "paused", "cancelling")
 
     @property
     def pending(self) -> int:
@@ -84,6 +88,8 @@ class Progress:
             words.append(f"what is left is with {', '.join(self.waiting_for)}")
         if self.paused and not self.ended:
             words.append(f"paused: {self.paused}; it goes on once that is over")
+        if self.left_pending:
+            words.append(self.left_pending)
         if self.total and not self.n_engines and not self.ended:
             words.append("no engine is left; it goes on once another has joined")
         if self.engines_lost:
@@ -125,7 +131,7 @@ class ProgressCounter:
         self._done = self._failed = self._lost = 0
         self._ended: RunEnded | None = None
         self._holders: tuple[str, ...] = ()
-        self._paused = ""
+        self._paused = self._left_pending = ""
 
     def __call__(self, event: Event) -> None:
         """Take one event into account."""
@@ -144,6 +150,11 @@ class ProgressCounter:
                 self._recount(event)
             case Paused():
                 self._paused = event.reason
+            case Resumed():
+                self._paused = ""
+            case LeftPending():
+                images = f"{event.images:,} image{'s' if event.images > 1 else ''}"
+                self._left_pending = f"{images} left pending, for the same call later: {event.reason}"
             case RunEnded():
                 self._ended, self._end = event, self._clock()
 
@@ -176,6 +187,7 @@ class ProgressCounter:
             reason=self._ended.reason if self._ended else "",
             waiting_for=self._holders,
             paused=self._paused,
+            left_pending=self._left_pending,
         )
 
 

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from toolkit.catalog import LabelFolder
+from toolkit.engines.hosting import LacksModel
 from toolkit.segmentation import Execution, Protocol
 from toolkit.sources import ReadLimits
 
@@ -91,18 +92,6 @@ class ImageOutcome:
     """Pixels."""
     label_place: int = -1
     """Where its label map lies (`LabelPlace.packed`); -1 if none was kept."""
-
-
-@dataclass(frozen=True)
-class LacksModel:
-    """An engine that has no way to the model of a run."""
-
-    host: str
-    """Its machine."""
-    number: int
-    """Its id in the cluster."""
-    reason: str
-    """What it tried, and what came of it."""
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,6 @@
 import contextlib
 import functools
 import itertools
-import os
-import socket
 import time
 import traceback
 from collections import deque
@@ -13,18 +11,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from toolkit.catalog import LabelPlace
-from toolkit.engines.inside import engine_number
-from toolkit.engines.inside.activity import activity
-from toolkit.engines.inside.retirement import Abandoned, retirement
-from toolkit.models import Model, load_model
-from toolkit.models.sending import load_kept
+from toolkit.engines.hosting import Host, NoModelError, hosted_model, this_host
+from toolkit.engines.inside.retirement import Abandoned
+from toolkit.models import Model
 from toolkit.pipeline import WriteBehind, read_ahead
 from toolkit.runs.packing import pack
-from toolkit.runs.tasks import BatchOutcome, ImageOutcome, LacksModel, PackedLabels, Task, Work
-from toolkit.runs.watchdog import Watchdog
+from toolkit.runs.stuck import leave_note
+from toolkit.runs.tasks import BatchOutcome, ImageOutcome, PackedLabels, Task, Work
 from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
 from toolkit.sources import (
     AccessError,
@@ -44,11 +39,7 @@ FETCHES = 16
 """How many files of a server are fetched at once, ahead of those that are decoded."""
 
 
-class _NoModelError(RuntimeError):
-    """There is no way to the run's model from here."""
-
-
-def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcome:
+def segment_batch(task: Task, segmenter: Segmenter | None = None, host: Host | None = None) -> BatchOutcome:
     """Segment a task's images in this process.
 
     Parameters
@@ -58,6 +49,8 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
     segmenter : Segmenter, optional
         The model and protocol at work, if they are at hand; else the model is loaded by its source, once per process,
         and verified.
+    host : Host, optional
+        This process as an engine.
 
     Returns
     -------
@@ -73,41 +66,38 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
         Label maps cannot be written, or are to be written where there is no catalog. Nothing of the batch counts then.
     """
     begin = time.monotonic()
-    name = f"{socket.gethostname()}:{os.getpid()}"
-    if retirement.asked:
-        return BatchOutcome(name, 0.0, ())
+    host = host or this_host()
+    if host.asked_to_end:
+        return BatchOutcome(host.name, 0.0, ())
     if segmenter is None:
         try:
-            segmenter = _load_once(task.work)
-        except _NoModelError as error:
+            segmenter = _segmenter(task.work)
+        except NoModelError as error:
             time.sleep(_SECONDS_WITHOUT_MODEL)  # the same task may come again before the model does
-            return BatchOutcome(name, 0.0, (), lacks_model=LacksModel(socket.gethostname(), _number(), str(error)))
+            return BatchOutcome(host.name, 0.0, (), lacks_model=host.lacks_model(error))
     finished: list[ImageOutcome] = []
     unreachable: list[str] = []
-    in_the_driver = task.labels_by == "engines" and engine_number() is None
+    in_the_driver = task.labels_by == "engines" and host.number is None
     in_reach = in_the_driver or task.labels.is_in_reach(task.driver)
     if task.labels_by == "engines" and task.keep_labels and not in_reach:
         raise OSError(
-            f"the engine {name} does not see the catalog at {task.labels.store}, and labels_by='engines' has it write "
-            "there; use labels_by='auto', or share the folder"
+            f"the engine {host.name} does not see the catalog at {task.labels.store}, and labels_by='engines' has it "
+            "write there; use labels_by='auto', or share the folder"
         )
     by_engine = task.labels_by == "engines" or (task.labels_by == "auto" and in_reach)
-    watchdog = _watchdog()
-    watchdog.set(task, leaves_notes=in_reach)
-    try:
-        with WriteBehind(functools.partial(_write_part if by_engine else _pack_part, task)) as writer:
-            for part in _parts(_segmented(task, segmenter, begin + task.seconds, unreachable)):
-                finished += [outcome for outcome, _ in part]
-                activity.count(len(part))
-                with_labels = [(outcome, labels) for outcome, labels in part if labels is not None]
-                if task.keep_labels and with_labels:
-                    writer.submit(with_labels)
-            written = writer.results()
-    finally:
-        watchdog.unset()
+    leave = functools.partial(leave_note, task) if in_reach else (lambda: None)
+    put = functools.partial(_write_part if by_engine else _pack_part, task)
+    with host.watched(task.image_seconds, leave), WriteBehind(put) as writer:
+        for part in _parts(_segmented(task, segmenter, host, begin + task.seconds, unreachable)):
+            finished += [outcome for outcome, _ in part]
+            host.count(len(part))
+            with_labels = [(outcome, labels) for outcome, labels in part if labels is not None]
+            if task.keep_labels and with_labels:
+                writer.submit(with_labels)
+        written = writer.results()
     placed = {outcome.row: outcome for part in written if isinstance(part, list) for outcome in part}
     return BatchOutcome(
-        engine=name,
+        engine=host.name,
         seconds=time.monotonic() - begin,
         images=tuple(placed.get(outcome.row, outcome) for outcome in finished),
         unreachable="".join(unreachable),
@@ -118,53 +108,20 @@ def segment_batch(task: Task, segmenter: Segmenter | None = None) -> BatchOutcom
 _Segmented = tuple[ImageOutcome, np.ndarray | None]
 
 
-@functools.cache
-def _watchdog() -> Watchdog:
-    return Watchdog()
-
-
 @functools.lru_cache(maxsize=_RUNS_KEPT)
-def _load_once(work: Work) -> Segmenter:
-    model = _model_of(work)
-    model.network.to("cuda" if torch.cuda.is_available() else "cpu")
-    return segmenter_of(work, model)
+def _segmenter(work: Work) -> Segmenter:
+    return segmenter_of(work, hosted_model(work.model_source, work.model_digest))
 
 
-def _model_of(work: Work) -> Model:
-    """The run's model: one that was sent here, or what its source gives if that is the same."""
-    model = load_kept(work.model_digest)
-    if model is not None:
-        return model
-    try:
-        model = load_model(work.model_source)
-    except Exception as error:
-        raise _NoModelError(f"model {work.model_source!r}: {error}") from error
-    if model.digest != work.model_digest:
-        raise _NoModelError(
-            f"model {work.model_source!r} has digest {model.digest[:16]}… here, {work.model_digest[:16]}… is wanted"
-        )
-    return model
-
-
-def _number() -> int:
-    number = engine_number()
-    return -1 if number is None else number
-
-
-def segmenter_of(work: Work, model: Model) -> Segmenter:
+def segmenter_of(work: Work, model: Model, host: Host | None = None) -> Segmenter:
     """A run's model and protocol at work in this process."""
     return Segmenter(
         model,
         work.protocol,
         execution=work.execution,
         soft_composition=work.soft_composition,
-        on_step=_on_step,
+        on_step=(host or this_host()).step,
     )
-
-
-def _on_step() -> None:
-    _watchdog().kick()
-    retirement.check()
 
 
 @dataclass(eq=False)
@@ -217,15 +174,16 @@ def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[np.ndarray]"]]:
         yield image, pixels
 
 
-def _segmented(task: Task, segmenter: Segmenter, deadline: float, unreachable: list[str]) -> Iterator[_Segmented]:
+def _segmented(
+    task: Task, segmenter: Segmenter, host: Host, deadline: float, unreachable: list[str]
+) -> Iterator[_Segmented]:
     """The outcomes of the images that were begun before the deadline, in order; of fewer if this process is asked to
     end, or if a server cannot be reached, of which is added to ``unreachable`` what is to be said."""
     in_work: deque[_InWork] = deque()
     clock = _Clock()
     try:
         for (row, uri), reading in _read(task):
-            _watchdog().kick()
-            activity.set(uri)
+            host.begin(uri)
             image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
             in_work.append(image)
             try:
@@ -245,7 +203,7 @@ def _segmented(task: Task, segmenter: Segmenter, deadline: float, unreachable: l
                 _one_by_one(in_work, segmenter)  # not in the handler, where the error keeps memory that is needed now
             while in_work and in_work[0].ended:
                 yield _outcome(in_work.popleft(), clock)
-            if time.monotonic() >= deadline or retirement.asked:
+            if time.monotonic() >= deadline or host.asked_to_end:
                 break
         with contextlib.suppress(Exception):  # which image it was is found out and recorded
             segmenter.finish()

@@ -20,9 +20,16 @@ class Abandoned(BaseException):
 
 
 class Retirement:
-    """Whether this process was asked to end."""
+    """Whether this process was asked to end.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    grace_seconds : float
+        What goes on may take so much longer then.
+    """
+
+    def __init__(self, grace_seconds: float = GRACE_SECONDS) -> None:
+        self._grace_seconds = grace_seconds
         self._asked: float | None = None
 
     def ask(self) -> None:
@@ -37,7 +44,7 @@ class Retirement:
 
     def check(self) -> None:
         """Raise `Abandoned` if what goes on has gone on for too long since the process was asked to end."""
-        if self._asked is not None and time.monotonic() - self._asked > GRACE_SECONDS:
+        if self._asked is not None and time.monotonic() - self._asked > self._grace_seconds:
             raise Abandoned
 
 

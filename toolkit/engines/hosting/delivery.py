@@ -1,17 +1,19 @@
-"""The model brought to machines that have no other way to it, while the run goes on elsewhere."""
+"""A model brought to machines that have no other way to it, while work goes on elsewhere."""
 
 import secrets
 import threading
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
-from toolkit.engines import EngineLostError, Executor, NoEnginesError
+from toolkit.engines.executors import EngineLostError, Executor, NoEnginesError
+from toolkit.engines.hosting.models import LacksModel
+from toolkit.errors import ToolkitError
 from toolkit.models import Model
 from toolkit.models.sending import BundlePart, parts_of, receive_part
 
 
-class ModelDeliveryError(RuntimeError):
-    """An engine cannot load the run's model, nor can it be sent there."""
+class ModelDeliveryError(ToolkitError, RuntimeError):
+    """An engine cannot load a model, nor can it be sent there."""
 
 
 class Deliveries:
@@ -33,30 +35,22 @@ class Deliveries:
         self._packing = threading.Lock()
         self._parts: list[BundlePart] = []
 
-    def bring(self, host: str, engine: int, reason: str) -> None:
+    def bring(self, lacking: LacksModel) -> None:
         """Have a machine get the model by way of one of its engines, unless it is on its way there already.
-
-        Parameters
-        ----------
-        host : str
-            The machine.
-        engine : int
-            One of its engines.
-        reason : str
-            Why it cannot load the model.
 
         Raises
         ------
         ModelDeliveryError
             Sending it there failed before.
         """
+        host = lacking.host
         error = self._errors.get(host)
         if error is not None:
-            raise ModelDeliveryError(f"{host}: {reason}; and it cannot be sent there: {error}") from error
+            raise ModelDeliveryError(f"{host}: {lacking.reason}; and it cannot be sent there: {error}") from error
         under_way = self._on_the_way.get(host)
         if under_way is not None and under_way.is_alive():
             return
-        thread = threading.Thread(target=self._bring, args=(host, engine), name=f"model to {host}", daemon=True)
+        thread = threading.Thread(target=self._bring, args=(host, lacking.number), name=f"model to {host}", daemon=True)
         self._on_the_way[host] = thread
         thread.start()
 
