@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from toolkit.catalog import LabelFolder
-from toolkit.runs import at_hand
 from toolkit.runs.at_hand import WorkAtHand
 from toolkit.runs.tasks import Task
 
@@ -46,9 +45,7 @@ def test_a_split_keeps_rows_uris_and_parts_together() -> None:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(at_hand, "_SECONDS_BETWEEN_TRIES", 10.0)
-
+def clock() -> Any:
     class Clock:
         now = 100.0
 
@@ -59,19 +56,29 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_an_image_out_of_reach_keeps_no_other_waiting_and_is_tried_now_and_then(clock: Any) -> None:
-    work = WorkAtHand(Claims(task("sftp://up/3"), task("sftp://up/4")), clock)
+    work = WorkAtHand(Claims(task("sftp://up/3"), task("sftp://up/4")), clock, try_seconds=10.0)
     work.set_aside(task("sftp://down/1", "sftp://up/2"))
     assert [uris(work.take()) for _ in range(2)] == [("sftp://up/2",), ("sftp://up/3",)]
     clock.now += 11
     assert uris(work.take()) == ("sftp://down/1",)
     work.set_aside(task("sftp://down/1"))
     assert uris(work.take()) == ("sftp://up/4",)
-    assert uris(work.take()) == ("sftp://down/1",)  # there is nothing else
+    assert work.take() is None
+    assert work
+    assert uris(work.take_out_of_reach()) == ("sftp://down/1",)  # there is nothing else
+    assert not work
+
+
+def test_images_that_nobody_waits_for_any_more_are_forgotten(clock: Any) -> None:
+    work = WorkAtHand(Claims(), clock)
+    work.set_aside(task("sftp://down/1"))
+    work.set_aside(task("sftp://down/2"))
+    assert work.drop_out_of_reach() == 2
     assert not work
 
 
 def test_once_a_server_is_reached_all_that_waits_for_it_is_next(clock: Any) -> None:
-    work = WorkAtHand(Claims(), clock)
+    work = WorkAtHand(Claims(), clock, try_seconds=10.0)
     for name in ("sftp://down/1", "sftp://down/2", "https://other/3"):
         work.set_aside(task(name))
     work.put_last(task("sftp://down/9"))
@@ -79,7 +86,7 @@ def test_once_a_server_is_reached_all_that_waits_for_it_is_next(clock: Any) -> N
     assert uris(work.take()) == ("sftp://down/1",)
     work.note_reached(["sftp://down/1"])
     assert [uris(work.take()) for _ in range(2)] == [("sftp://down/2",), ("sftp://down/9",)]
-    assert uris(work.take()) == ("https://other/3",)
+    assert uris(work.take_out_of_reach()) == ("https://other/3",)
 
 
 def test_the_work_of_a_block_that_was_lost_is_forgotten() -> None:

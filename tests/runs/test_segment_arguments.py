@@ -47,13 +47,15 @@ def test_something_that_is_no_protocol(catalog: Catalog, model: Model, given: ob
 
 @pytest.mark.parametrize("given", ["all", "done", True, 1])
 def test_another_kind_of_retry(catalog: Catalog, model: Model, small_protocol: Protocol, given: object) -> None:
-    with pytest.raises(ValueError, match=f"retry must be None or 'failed', not {given!r}"):
+    with pytest.raises(ValueError, match=f"retry must be one of None, 'failed', not {given!r}"):
         tk.segment(catalog, model, small_protocol, retry=given)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", [0, -1, float("nan")])
 def test_flushing_after_no_time(catalog: Catalog, model: Model, small_protocol: Protocol, given: float) -> None:
-    with pytest.raises(ValueError, match=f"flush_seconds must lie in .*, not {given!r}"):
+    with pytest.raises(
+        ValueError, match=f"flush_seconds must be a number of seconds in .*, not {given!r}"
+    ):
         tk.segment(catalog, model, small_protocol, flush_seconds=given)
 
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable
 from toolkit.runs.reach import server_of
 from toolkit.runs.tasks import Task
 
-_SECONDS_BETWEEN_TRIES = 30.0
-
 
 class WorkAtHand:
     """Tasks in the order in which they are to be done; single images whose server is out of reach wait beside them.
@@ -19,10 +17,19 @@ class WorkAtHand:
         Gives all that is to be done of another block, or None if there is none for now.
     clock : callable
         Monotonic seconds.
+    try_seconds : float
+        Seconds between two tries of an image whose server is out of reach.
     """
 
-    def __init__(self, claim: Callable[[], Task | None], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        claim: Callable[[], Task | None],
+        clock: Callable[[], float] = time.monotonic,
+        *,
+        try_seconds: float = 30.0,
+    ) -> None:
         self._claim = claim
+        self._try_seconds = try_seconds
         self._clock = clock
         self._tasks: deque[Task] = deque()
         self._out_of_reach: deque[Task] = deque()
@@ -43,7 +50,7 @@ class WorkAtHand:
 
     def take_out_of_reach(self) -> Task | None:
         """An image whose server could not be reached, for another try; None if there is none."""
-        self._try_at = self._clock() + _SECONDS_BETWEEN_TRIES
+        self._try_at = self._clock() + self._try_seconds
         return self._out_of_reach.popleft() if self._out_of_reach else None
 
     def drop_out_of_reach(self) -> int:
@@ -64,7 +71,7 @@ class WorkAtHand:
         """The server of its first image is out of reach; what comes from others goes on."""
         first, others = task.split(1)
         if not self._out_of_reach:
-            self._try_at = self._clock() + _SECONDS_BETWEEN_TRIES
+            self._try_at = self._clock() + self._try_seconds
         self._out_of_reach.append(first)
         if others is not None:
             self._tasks.append(others)
