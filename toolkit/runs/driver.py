@@ -147,17 +147,8 @@ class Driver:
         self._queue.look(at_once=True)
         self._queue.has_grown()  # what was just counted
         self._todo = counts.failed if self._options.retry else counts.total - counts.done - counts.failed
-        self._run.emit(
-            RunStarted(
-                run_id=self._run.id,
-                total=counts.total,
-                done=counts.done,
-                failed=counts.failed,
-                todo=self._todo,
-                retry=self._options.retry,
-                n_engines=self._executor.n_engines,
-            )
-        )
+        n_engines, retry = self._executor.n_engines, self._options.retry
+        self._run.emit(RunStarted(self._run.id, counts.total, counts.done, counts.failed, self._todo, n_engines, retry))
 
     def _loop(self) -> None:
         cancelled, paused = self._run.cancelled, self._run.paused
