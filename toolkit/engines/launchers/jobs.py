@@ -1,0 +1,46 @@
+"""What a scheduler says of the jobs in which engines run, or are to run."""
+
+import getpass
+import re
+import subprocess
+from collections import Counter
+
+# A line for each engine: the number of its job, and for Slurm how many engines are in that job. Jobs that have ended
+# are not listed. HTCondor and LSF list those of whoever asks.
+COMMANDS = {
+    "slurm": "squeue --noheader --array --user={user} --Format=ArrayJobID,NumTasks",
+    "pbs": "qstat -t -u {user}",
+    "sge": "qstat -g d -u {user}",
+    "lsf": "bjobs -noheader -o jobid",
+    "htcondor": "condor_q -af ClusterId",
+}
+_SECONDS = 20.0
+
+
+def count_engines(scheduler: str) -> Counter[str]:
+    """How many engines run or wait in each job of this user, by the number of the job.
+
+    Parameters
+    ----------
+    scheduler : str
+        ``"slurm"``, ``"pbs"``, ``"sge"``, ``"lsf"`` or ``"htcondor"``.
+
+    Raises
+    ------
+    OSError, subprocess.SubprocessError
+        The scheduler does not say.
+    """
+    command = COMMANDS[scheduler].format(user=getpass.getuser()).split()
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
+    return parse(answer.stdout)
+
+
+def parse(answer: str) -> Counter[str]:
+    """The same, of what was printed."""
+    engines: Counter[str] = Counter()
+    for line in answer.splitlines():
+        # PBS lists an array beside its parts ([]), and for a while what has ended (X, C, F, E).
+        found = re.match(r"\s*(?P<job>\d++)(?!\[\])(?:\s+(?P<n>\d+)\s*$)?(?!.*\s[XCFE]\s+\S+\s*$)", line)
+        if found:
+            engines[found["job"]] += int(found["n"] or 1)
+    return engines
