@@ -73,6 +73,8 @@ def test_those_of_this_cluster_are_counted_by_the_command_of_its_scheduler(
     try:
         assert engines.count_jobs() == n
         assert engines.log_file.exists() == (n is None)  # it says why it does not know
+        command.unlink()
+        assert engines.count_jobs() == n  # and is not asked every moment
     finally:
         for handler in engines.logger.handlers[:]:
             handler.close()

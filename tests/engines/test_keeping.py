@@ -130,21 +130,17 @@ def test_scaling_while_engines_are_being_started_is_not_forgotten(clock: Clock) 
     assert engines.asked == [2, 1]
 
 
-def test_a_scheduler_is_asked_now_and_then_as_long_as_engines_are_waited_for(clock: Clock) -> None:
+def test_a_job_that_was_cancelled_in_the_queue_is_replaced(clock: Clock) -> None:
     world, engines = World(), Engines()
     engines.are_queued = True
-    keeper = keeper_of(world, engines, 2, clock, coming=2, replace=True)
     engines.n_jobs = [2, None, 1, 2]
-    for _ in range(3):  # the third time it says that one was cancelled
+    keeper = keeper_of(world, engines, 2, clock, coming=2, replace=True)
+    for _ in range(4):
         keeper.look()
-        keeper.look()
-        clock.now += keeping.SECONDS_BETWEEN_QUESTIONS + 1
     assert engines.asked == [1]
-    assert engines.n_jobs == []  # and it is asked at once what it makes of the new one
     world.ids, engines.n_jobs = [0, 1], [2]
-    for _ in range(3):  # once they have joined there is nothing more to ask
+    for _ in range(3):  # once they have joined nobody is asked any more
         keeper.look()
-        clock.now += keeping.SECONDS_BETWEEN_QUESTIONS + 1
 
 
 def test_an_engine_process_that_was_given_up_is_killed(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ import pytest
 from profiles import adapted, wait_until
 
 import toolkit as tk
-from toolkit.engines import deciding, keeping
+from toolkit.engines import deciding, started_engines
 from toolkit.engines.started_engines import StartedEngines
 from toolkit.testing.slurm_site import NODES, SlurmSite, missing_programs, slurm_site
 
@@ -65,7 +65,7 @@ def test_engines_of_both_nodes_do_the_work_and_one_that_is_cancelled_is_replaced
 def test_a_job_that_is_cancelled_in_the_queue_is_replaced(
     slurm: SlurmSite, profile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(keeping, "SECONDS_BETWEEN_QUESTIONS", 1.0)
+    monkeypatch.setattr(started_engines, "SECONDS_BETWEEN_QUESTIONS", 1.0)
     monkeypatch.setattr(deciding, "SECONDS_WITHOUT_JOB", 3.0)
     with tk.Cluster.start(profile, n=3, timeout=120) as cluster:  # there is room for two
         wait_until(lambda: cluster.n_engines == 2)
@@ -78,8 +78,9 @@ def test_a_job_that_is_cancelled_in_the_queue_is_replaced(
 
 @pytest.mark.parametrize(("setting", "n_jobs"), [("True", 2), ("False", 1)])
 def test_engines_are_counted_whether_they_are_jobs_of_an_array_or_tasks_of_one_job(
-    slurm: SlurmSite, profile: Path, setting: str, n_jobs: int
+    slurm: SlurmSite, profile: Path, setting: str, n_jobs: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(started_engines, "SECONDS_BETWEEN_QUESTIONS", 0.0)
     settings = profile / "ipcluster_config.py"
     settings.write_text(settings.read_text().replace("ARRAY = True", f"ARRAY = {setting}"))
     engines = StartedEngines(profile, "nobody")

@@ -15,9 +15,6 @@ from toolkit.engines.deciding import SECONDS_AFTER_ERROR, SECONDS_TO_JOIN, Decis
 from toolkit.engines.resources import EngineResources
 from toolkit.engines.started_engines import StartedEngines
 
-SECONDS_BETWEEN_QUESTIONS = 30.0
-"""How often a scheduler is asked for its jobs, while engines are waited for."""
-
 _POLL_SECONDS = 0.2
 _ASK_SECONDS = 0.5
 _SECONDS_TO_STOP = 60.0
@@ -30,19 +27,15 @@ class Keeper:
     ----------
     client
         A connected ``ipyparallel.Client``.
-    resources : EngineResources
-        Which engine is which process.
-    engines : StartedEngines
-        Starts engines.
-    n : int
-        How many there are to be.
-    coming : int
-        How many were started already and have not joined.
-    replace : bool
+    resources, engines
+        Say which engine is which process, and start engines.
+    n, coming
+        How many engines there are to be, and how many were started already and have not joined.
+    replace
         Whether engines that die are replaced.
-    joined : bool
+    joined
         Whether there are engines that somebody else started, perhaps on this machine.
-    clock : callable
+    clock
         The time, in seconds.
     """
 
@@ -65,8 +58,6 @@ class Keeper:
         ids = frozenset(client.ids)
         foreign = ids if joined else frozenset[int]()
         self._state = State(n, replace, ids=ids, foreign=foreign, coming=(self._join_before(),) * coming)
-        self._jobs: int | None = None
-        self._ask_again = -math.inf
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="engine-keeper", daemon=True)
 
@@ -126,16 +117,8 @@ class Keeper:
             places={engine: row.get("place", "") for engine, row in known.items()},
             processes=frozenset(process.pid for process in self._engines.living()) if self._by_process else None,
             occupied=frozenset(self._engines.places()),
-            jobs=self._count_jobs(),
+            jobs=self._engines.count_jobs() if self._engines.are_queued and self._state.coming else None,
         )
-
-    def _count_jobs(self) -> int | None:
-        if not (self._engines.are_queued and self._state.coming):
-            return None
-        if self._clock() > self._ask_again:
-            self._jobs = self._engines.count_jobs()
-            self._ask_again = self._clock() + SECONDS_BETWEEN_QUESTIONS
-        return self._jobs
 
     def _do(self, decision: Decision) -> None:
         for words in decision.words:
@@ -164,7 +147,6 @@ class Keeper:
         except Exception:
             self._logger.exception("no engine could be started; it is tried again in %g s", SECONDS_AFTER_ERROR)
             started = 0
-        self._ask_again = -math.inf  # what the scheduler said before does not hold any more
         join_before = None if self._by_process else self._join_before()
         with self._lock:
             self._state = self._state.after_start(n, started, self._clock(), join_before)

@@ -101,6 +101,8 @@ class LaunchedCluster:
                 raise TimeoutError(f"only {came} within {self._timeout:g} s{self._see_log()}")
             if not all(map(is_alive, [cluster.controller.process, *self.engines.started()])):
                 raise RuntimeError(f"only {came}, and a process of the cluster ended while starting{self._see_log()}")
+            if self.engines.are_queued and self.engines.count_jobs() == 0:
+                raise RuntimeError(f"only {came}, and no job is in the scheduler's queue any more{self._see_log()}")
             time.sleep(_POLL_SECONDS)
         self.engines.remember()
 

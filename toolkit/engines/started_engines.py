@@ -2,8 +2,8 @@
 
 import contextlib
 import logging
+import math
 import os
-import re
 import signal
 import subprocess
 import time
@@ -16,6 +16,9 @@ import psutil
 from toolkit.engines.environment import engine_environment
 from toolkit.engines.lifetime import parent_environment
 from toolkit.processes import end, is_alive
+
+SECONDS_BETWEEN_QUESTIONS = 30.0
+"""A scheduler is not asked for its jobs more often, nor sooner after it was given some."""
 
 # An idle engine ends within half a second of SIGTERM; one that runs a task would first finish its image.
 _SECONDS_TO_END = 1.0
@@ -51,6 +54,8 @@ class StartedEngines:
         self.logger = _log_to(self.log_file, self.cluster)
         self.cluster_id = str(self.cluster.cluster_id)
         self._remembered: set[psutil.Process] = set()
+        self._asked: float = -math.inf
+        self._n_jobs: int | None = None
 
     @property
     def are_here(self) -> bool:
@@ -68,19 +73,18 @@ class StartedEngines:
         return issubclass(self.cluster.engine_launcher_class, BatchSystemLauncher)
 
     def count_jobs(self) -> int | None:
-        """How many of the engines that were started are jobs that run or stand in the queue; None: nobody says."""
-        from toolkit.engines.launchers.jobs import COMMANDS, count_engines
+        """How many of the engines that were started are jobs that run or stand in the queue, as the scheduler said
+        lately; None: it did not."""
+        from toolkit.engines.launchers.jobs import count_engines
 
-        names = [
-            re.sub("(EngineSet)?Launcher$", "", kind.__name__).lower()
-            for kind in self.cluster.engine_launcher_class.__mro__
-        ]
-        try:
-            engines = count_engines(next(name for name in names if name in COMMANDS))
-        except (StopIteration, OSError, subprocess.SubprocessError) as error:
-            self.logger.warning("the scheduler does not say which jobs there are: %r", error)
-            return None
-        return sum(min(int(each.n), engines[each.job_id]) for each in self.cluster.engines.values())
+        if time.monotonic() - self._asked >= SECONDS_BETWEEN_QUESTIONS:
+            self._asked, self._n_jobs = time.monotonic(), None
+            try:
+                engines = count_engines(self.cluster.engine_launcher_class)
+                self._n_jobs = sum(min(int(each.n), engines[each.job_id]) for each in self.cluster.engines.values())
+            except (OSError, subprocess.SubprocessError) as error:
+                self.logger.warning("the scheduler does not say which jobs there are: %r", error)
+        return self._n_jobs
 
     def start_engines(self, n: int, among: int) -> int:
         """Start ``n`` more engines; returns when they are processes, or stand in a scheduler's queue.
@@ -113,6 +117,7 @@ class StartedEngines:
                 del self.cluster.engines[failed]
             raise
         self.remember()
+        self._asked, self._n_jobs = time.monotonic(), None  # what the scheduler said does not hold any more
         return int(getattr(self.cluster.engines[name], "n", n))
 
     def environment(self, launcher_class: Any) -> dict[str, str]:

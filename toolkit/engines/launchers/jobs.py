@@ -17,22 +17,25 @@ COMMANDS = {
 _SECONDS = 20.0
 
 
-def count_engines(scheduler: str) -> Counter[str]:
+def count_engines(launcher: type) -> Counter[str]:
     """How many engines run or wait in each job of this user, by the number of the job.
 
     Parameters
     ----------
-    scheduler : str
-        ``"slurm"``, ``"pbs"``, ``"sge"``, ``"lsf"`` or ``"htcondor"``.
+    launcher : type
+        ipyparallel's class for a scheduler, such as ``SlurmEngineSetLauncher``.
 
     Raises
     ------
     OSError, subprocess.SubprocessError
         The scheduler does not say.
     """
-    command = COMMANDS[scheduler].format(user=getpass.getuser()).split()
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
-    return parse(answer.stdout)
+    names = [kind.__name__.removesuffix("Launcher").removesuffix("EngineSet").lower() for kind in launcher.__mro__]
+    known = [COMMANDS[name] for name in names if name in COMMANDS]
+    if not known:
+        raise OSError(f"no command is known that lists the jobs of {launcher.__name__}")
+    command = known[0].format(user=getpass.getuser()).split()
+    return parse(subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True).stdout)
 
 
 def parse(answer: str) -> Counter[str]:
