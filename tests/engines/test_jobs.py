@@ -1,10 +1,11 @@
 """What schedulers print of their jobs, and what that says; Slurm's own word is in tests/hpc."""
 
-import stat
 from pathlib import Path
 
 import pytest
+from profiles import adapted
 
+from toolkit.engines import Cluster, started_engines
 from toolkit.engines.launchers.jobs import COMMANDS, parse
 from toolkit.engines.started_engines import StartedEngines
 from toolkit.paths import clusters
@@ -63,7 +64,7 @@ def test_those_of_this_cluster_are_counted_by_the_command_of_its_scheduler(
 ) -> None:
     command = tmp_path / COMMANDS[scheduler].split()[0]
     command.write_text(f"#!/bin/sh\n{answer}\n")
-    command.chmod(command.stat().st_mode | stat.S_IEXEC)
+    command.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     profile = tmp_path / "profile"
     profile.mkdir()
@@ -78,3 +79,17 @@ def test_those_of_this_cluster_are_counted_by_the_command_of_its_scheduler(
     finally:
         for handler in engines.logger.handlers[:]:
             handler.close()
+
+
+def test_a_cluster_none_of_whose_jobs_is_left_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(started_engines, "SECONDS_BETWEEN_QUESTIONS", 0.0)
+    for name, answer in {"sbatch": "echo Submitted batch job 12", "squeue": "", "scancel": ""}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{answer}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(
+        RuntimeError, match="only 0 of 2 engines came up, and no job is in the scheduler's queue any more"
+    ):
+        Cluster.start(adapted("slurm", tmp_path / "site", {"IP": "'127.0.0.1'"}), n=2)

@@ -167,9 +167,10 @@ class StartedEngines:
         """End what may be left of engines of other machines, by the names of their places, which are free then."""
         for engine_set in list(self.cluster.engines.values()):
             for place in getattr(engine_set, "launchers", {}).keys() & places:
-                with contextlib.suppress(Exception):  # it has ended, or its machine is out of reach
-                    engine_set.launchers[place].signal(signal.SIGKILL)
-                engine_set.launchers.pop(place, None)
+                try:
+                    engine_set.launchers.pop(place).signal(signal.SIGKILL)
+                except Exception as error:  # noqa: BLE001  it has ended, or its machine is out of reach
+                    self.logger.info("nothing was ended at %s: %r", place, error)
 
     def remember(self) -> None:
         """Note all processes of this machine that are to end with the cluster, as long as they can be found: the

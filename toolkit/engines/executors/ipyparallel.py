@@ -9,14 +9,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from toolkit.engines.client import ask_controller, ask_engine, identities, is_closed
-from toolkit.engines.executors.interface import (
-    Engine,
-    EngineLostError,
-    EngineTaskError,
-    NoEnginesError,
-    Result,
-    Task,
-)
+from toolkit.engines.executors.interface import Engine, EngineLostError, EngineTaskError, NoEnginesError, Result, Task
 from toolkit.engines.executors.outstanding import Outstanding
 from toolkit.engines.inside.activity import activity
 from toolkit.engines.inside.gate import OPEN

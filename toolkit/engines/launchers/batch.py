@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from toolkit.arguments import whole_number
 from toolkit.engines.environment import allocator_environment, thread_environment
 
 _MIB_PER_UNIT = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
@@ -22,7 +23,7 @@ class EngineJob:
 
     Raises
     ------
-    ValueError
+    TypeError, ValueError
         A setting is not what it must be; the message says what is allowed.
     """
 
@@ -48,9 +49,8 @@ class EngineJob:
             raise ValueError(f"WALLTIME: {self.walltime!r} is no time; write it as '04:00:00'")
         if self.memory and not re.fullmatch(r"\d+(\.\d+)?[KMGT]", self.memory):
             raise ValueError(f"MEMORY_PER_ENGINE: {self.memory!r} is no amount of memory; write it as '8G' or '500M'")
-        for name, number, least in (("CPUS_PER_ENGINE", self.cpus, 1), ("GPUS_PER_ENGINE", self.gpus, 0)):
-            if not isinstance(number, int) or isinstance(number, bool) or number < least:
-                raise ValueError(f"{name}: {number!r} must be a whole number of at least {least}")
+        whole_number("CPUS_PER_ENGINE", self.cpus, least=1)
+        whole_number("GPUS_PER_ENGINE", self.gpus, least=0)
 
     @property
     def mebibytes(self) -> int:
@@ -64,20 +64,10 @@ class EngineJob:
 
 
 def configure_jobs(c: Any, settings: str, launcher: str, script: str, engines: int | None) -> None:
-    """Fill in the settings of an ``ipcluster_config.py`` whose engines are jobs.
+    """Fill in the settings ``c`` of an ``ipcluster_config.py``, at the path ``settings``, whose engines are jobs.
 
-    Parameters
-    ----------
-    c
-        What ipyparallel's ``get_config()`` returns there.
-    settings : str
-        The path of that file.
-    launcher : str
-        ipyparallel's name for the scheduler: ``"Slurm"``, ``"PBS"``, ``"SGE"``, ``"LSF"`` or ``"HTCondor"``.
-    script : str
-        What is handed to the scheduler.
-    engines : int, optional
-        How many engines, where nobody says; one by default.
+    ``launcher`` is ipyparallel's name for the scheduler (``"Slurm"``, ``"PBS"``, ``"SGE"``, ``"LSF"``, ``"HTCondor"``),
+    ``script`` is handed to it, and ``engines`` is how many there are where nobody says; None: one.
     """
     c.Cluster.n = engines or 1
     c.Cluster.engine_launcher_class = launcher.lower()
