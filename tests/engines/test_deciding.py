@@ -65,7 +65,7 @@ class TestReplacing:
         assert n_started == most
         assert decision.state.gave_up
         assert decision.words == (
-            f"{most} engines died within 60 s; no more are started until Cluster.scale is called",
+            f"{most} engines were started within 60 s; no more are until Cluster.scale is called",
         )
         assert decide(decision.state, here({}), now + 3600) == Decision(decision.state)
         assert decide(decision.state.scaled(n), here({}), now).start == n

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from toolkit.engines.inside.retirement import GRACE_SECONDS
 
 # Engines that die faster than this die of something that new ones would die of too.
-MOST_REPLACED = 30
-MOST_REPLACED_EACH = 2
-REPLACED_SECONDS = 60.0
+MOST_STARTED = 30
+MOST_STARTED_EACH = 2
+STARTED_SECONDS = 60.0
 
 SECONDS_AFTER_ERROR = 30.0
 SECONDS_TO_JOIN = 180.0
@@ -45,8 +45,6 @@ class State:
     """Whether engines that die are replaced."""
     filling: bool = False
     """Whether so many are to be started as were asked for: until they have been there at once."""
-    untried: bool = False
-    """Whether nothing was started since then; what is, replaces none."""
     foreign: frozenset[int] = frozenset()
     """Engines that somebody else started."""
     ids: frozenset[int] = frozenset()
@@ -60,7 +58,7 @@ class State:
     astray: Mapping[int, float] = field(default_factory=dict)
     """Those of them that the controller has given up, and since when."""
     started: tuple[float, ...] = ()
-    """When engines were started to replace others, lately."""
+    """When engines were started, lately."""
     not_before: float = 0.0
     """Nothing is started before that, because it could not be."""
     without_job_since: float | None = None
@@ -70,15 +68,14 @@ class State:
 
     def scaled(self, n: int) -> "State":
         """Somebody wants so many."""
-        return replace(self, n=n, filling=True, untried=True, gave_up=False, not_before=0.0, started=())
+        return replace(self, n=n, filling=True, gave_up=False, not_before=0.0, started=())
 
     def after_start(self, n_wanted: int, n_started: int, now: float, join_before: float | None) -> "State":
         """So many were started; where only joining tells, they may join until then."""
         return replace(
             self,
             coming=self.coming if join_before is None else self.coming + (join_before,) * n_started,
-            started=self.started if self.untried else self.started + (now,) * n_started,
-            untried=self.untried and n_started == 0,
+            started=self.started + (now,) * n_started,
             not_before=self.not_before if n_started >= n_wanted else now + SECONDS_AFTER_ERROR,
         )
 
@@ -112,8 +109,7 @@ def decide(state: State, sight: Sight, now: float) -> Decision:
     state = replace(state, retiring=retiring | dict.fromkeys(retire, now))
     end = tuple(engine for engine, since in state.retiring.items() if now - since > SECONDS_TO_RETIRE)
     n_members = len(sight.ids - state.retiring.keys())
-    filling = state.filling and n_members < state.n
-    state = replace(state, filling=filling, untried=state.untried and filling)
+    state = replace(state, filling=state.filling and n_members < state.n)
     kill, free, words = frozenset[int](), frozenset[str](), list[str]()
     if sight.processes is None:
         state, free = _give_up_late(state, sight, now, words)
@@ -167,11 +163,11 @@ def _fill(state: State, n_missing: int, now: float, words: list[str]) -> tuple[S
     """How many to start."""
     if n_missing <= 0 or state.gave_up or now < state.not_before or not (state.replaces or state.filling):
         return state, 0
-    state = replace(state, started=tuple(when for when in state.started if now - when < REPLACED_SECONDS))
-    most = max(MOST_REPLACED, MOST_REPLACED_EACH * state.n)
-    if not state.untried and len(state.started) >= most:
+    state = replace(state, started=tuple(when for when in state.started if now - when < STARTED_SECONDS))
+    most = max(MOST_STARTED, MOST_STARTED_EACH * state.n)
+    if len(state.started) >= most:
         words.append(
-            f"{most} engines died within {REPLACED_SECONDS:g} s; no more are started until Cluster.scale is called"
+            f"{most} engines were started within {STARTED_SECONDS:g} s; no more are until Cluster.scale is called"
         )
         return replace(state, gave_up=True), 0
     return state, n_missing
