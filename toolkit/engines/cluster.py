@@ -182,7 +182,8 @@ class Cluster:
     def scale(self, n: int) -> None:
         """Have ``n`` engines from now on. Returns at once; work may go on meanwhile.
 
-        Engines that are missing are started as the profile says, and get work as soon as they have joined. Engines too
+        Engines that are missing are started as the profile says, and get work as soon as they have joined; where those
+        that die are not replaced, until there have been so many at once. Engines too
         many leave, the newest first: they finish the image that they are at (or give it up, if it takes more than 10 s)
         and hand back the others. Of a cluster that someone else started the profile must be known (`connect` by
         ``profile`` or ``profile_dir``); engines started here end with this process.
