@@ -82,7 +82,7 @@ class StartedEngines:
             try:
                 engines = count_engines(self.cluster.engine_launcher_class)
                 self._n_jobs = sum(min(int(each.n), engines[each.job_id]) for each in self.cluster.engines.values())
-            except (OSError, subprocess.SubprocessError) as error:
+            except (OSError, KeyError, subprocess.SubprocessError) as error:
                 self.logger.warning("the scheduler does not say which jobs there are: %r", error)
         return self._n_jobs
 

@@ -27,8 +27,8 @@ def count_engines(launcher: type) -> Counter[str]:
 
     Raises
     ------
-    OSError, subprocess.SubprocessError
-        The scheduler does not say.
+    OSError, KeyError, subprocess.SubprocessError
+        The scheduler does not say, or this user has no name.
     """
     names = [kind.__name__.removesuffix("Launcher").removesuffix("EngineSet").lower() for kind in launcher.__mro__]
     known = [COMMANDS[name] for name in names if name in COMMANDS]
