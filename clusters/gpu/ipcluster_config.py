@@ -9,12 +9,12 @@ ENGINES_PER_GPU = 1  # more where the network is small and the GPU large; each h
 ENVIRONMENT = {}  # variables of every engine, e.g. {"OMP_NUM_THREADS": "4"}; they win over those of the toolkit
 # --------------------------------------------------------------------------------------------------------------------
 
-from toolkit.engines.inside.devices import visible_gpus  # noqa: E402
+from toolkit.engines.site import visible_gpus  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
 
 c.Cluster.n = max(1, ENGINES_PER_GPU * len(visible_gpus()))
 c.EngineLauncher.environment = ENVIRONMENT
-c.Cluster.engine_launcher_class = "toolkit.engines.launchers.GpuEngines"
+c.Cluster.engine_launcher_class = "toolkit.engines.site.GpuEngines"
 c.GpuEngines.engines_per_gpu = ENGINES_PER_GPU
 c.Cluster.delay = 0

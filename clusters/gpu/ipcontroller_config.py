@@ -1,6 +1,6 @@
 """The controller: passes tasks to engines and notices which engines are alive."""
 
-from toolkit.engines.controller import configure_controller
+from toolkit.engines.site import configure_controller
 
 # ---- what a site may change ----------------------------------------------------------------------------------------
 IP = "127.0.0.1"  # where to listen; any other address lets engines on other machines join, encrypted

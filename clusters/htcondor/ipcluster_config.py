@@ -17,14 +17,9 @@ ACTIVATE = ""  # lines of shell before an engine starts, such as "module load cu
 ENGINES = None  # how many, where neither `-n` nor `Cluster.start(n=…)` says; None: one
 # ---------------------------------------------------------------------------------------------------------------------
 
-from toolkit.engines.batch import EngineJob, htcondor_description, script_path  # noqa: E402
+from toolkit.engines.site import EngineJob, configure_jobs, htcondor_description  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
-
-c.Cluster.n = ENGINES or 1
-c.Cluster.engine_launcher_class = "htcondor"
-c.Cluster.delay = 0
-c.BatchSystemLauncher.batch_file_name = script_path(__file__)
 job = EngineJob(
     queue=REQUIREMENTS,
     account=ACCOUNT,
@@ -35,4 +30,4 @@ job = EngineJob(
     options=OPTIONS,
     activate=ACTIVATE,
 )
-c.HTCondorEngineSetLauncher.batch_template = htcondor_description(job)
+configure_jobs(c, __file__, "HTCondor", htcondor_description(job), ENGINES)

@@ -11,6 +11,6 @@ if ENGINES is not None:
     c.Cluster.n = ENGINES
 c.EngineLauncher.environment = ENVIRONMENT
 # Adds the numbers of threads that let the engines share the cores, and settings of the memory allocator.
-c.Cluster.engine_launcher_class = "toolkit.engines.launchers.LocalEngines"
+c.Cluster.engine_launcher_class = "toolkit.engines.site.LocalEngines"
 # Engines learn from the launcher where the controller listens, so they need not wait a second for it.
 c.Cluster.delay = 0

@@ -17,14 +17,9 @@ ACTIVATE = ""  # lines of shell before an engine starts, such as "module load cu
 ENGINES = None  # how many, where neither `-n` nor `Cluster.start(n=…)` says; None: one
 # ---------------------------------------------------------------------------------------------------------------------
 
-from toolkit.engines.batch import EngineJob, lsf_script, script_path  # noqa: E402
+from toolkit.engines.site import EngineJob, configure_jobs, lsf_script  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
-
-c.Cluster.n = ENGINES or 1
-c.Cluster.engine_launcher_class = "lsf"
-c.Cluster.delay = 0
-c.BatchSystemLauncher.batch_file_name = script_path(__file__)
 job = EngineJob(
     queue=QUEUE,
     account=PROJECT,
@@ -35,4 +30,4 @@ job = EngineJob(
     options=OPTIONS,
     activate=ACTIVATE,
 )
-c.LSFEngineSetLauncher.batch_template = lsf_script(job)
+configure_jobs(c, __file__, "LSF", lsf_script(job), ENGINES)

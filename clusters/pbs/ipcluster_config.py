@@ -18,14 +18,9 @@ TORQUE = False  # True where qsub is that of Torque, rather than of PBS Professi
 ENGINES = None  # how many, where neither `-n` nor `Cluster.start(n=…)` says; None: one
 # ---------------------------------------------------------------------------------------------------------------------
 
-from toolkit.engines.batch import EngineJob, pbs_script, script_path  # noqa: E402
+from toolkit.engines.site import EngineJob, configure_jobs, pbs_script  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
-
-c.Cluster.n = ENGINES or 1
-c.Cluster.engine_launcher_class = "pbs"
-c.Cluster.delay = 0
-c.BatchSystemLauncher.batch_file_name = script_path(__file__)
 job = EngineJob(
     queue=QUEUE,
     account=ACCOUNT,
@@ -36,4 +31,4 @@ job = EngineJob(
     options=OPTIONS,
     activate=ACTIVATE,
 )
-c.PBSEngineSetLauncher.batch_template = pbs_script(job, torque=TORQUE)
+configure_jobs(c, __file__, "PBS", pbs_script(job, torque=TORQUE), ENGINES)

@@ -18,14 +18,9 @@ PARALLEL_ENVIRONMENT = "smp"  # the one that keeps cores on one node, as `qconf 
 ENGINES = None  # how many, where neither `-n` nor `Cluster.start(n=…)` says; None: one
 # ---------------------------------------------------------------------------------------------------------------------
 
-from toolkit.engines.batch import EngineJob, script_path, sge_script  # noqa: E402
+from toolkit.engines.site import EngineJob, configure_jobs, sge_script  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
-
-c.Cluster.n = ENGINES or 1
-c.Cluster.engine_launcher_class = "sge"
-c.Cluster.delay = 0
-c.BatchSystemLauncher.batch_file_name = script_path(__file__)
 job = EngineJob(
     queue=QUEUE,
     account=PROJECT,
@@ -36,4 +31,4 @@ job = EngineJob(
     options=OPTIONS,
     activate=ACTIVATE,
 )
-c.SGEEngineSetLauncher.batch_template = sge_script(job, parallel_environment=PARALLEL_ENVIRONMENT)
+configure_jobs(c, __file__, "SGE", sge_script(job, parallel_environment=PARALLEL_ENVIRONMENT), ENGINES)

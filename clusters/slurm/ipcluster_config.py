@@ -18,14 +18,9 @@ ARRAY = True  # a job per engine, each of which begins as soon as there is room;
 ENGINES = None  # how many, where neither `-n` nor `Cluster.start(n=…)` says; None: one
 # ---------------------------------------------------------------------------------------------------------------------
 
-from toolkit.engines.batch import EngineJob, script_path, slurm_script  # noqa: E402
+from toolkit.engines.site import EngineJob, configure_jobs, slurm_script  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
-
-c.Cluster.n = ENGINES or 1
-c.Cluster.engine_launcher_class = "slurm"
-c.Cluster.delay = 0
-c.BatchSystemLauncher.batch_file_name = script_path(__file__)
 job = EngineJob(
     queue=PARTITION,
     account=ACCOUNT,
@@ -36,4 +31,4 @@ job = EngineJob(
     options=OPTIONS,
     activate=ACTIVATE,
 )
-c.SlurmEngineSetLauncher.batch_template = slurm_script(job, array=ARRAY)
+configure_jobs(c, __file__, "Slurm", slurm_script(job, array=ARRAY), ENGINES)

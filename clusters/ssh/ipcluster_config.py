@@ -14,13 +14,13 @@ ENVIRONMENT = {}  # variables of every engine, e.g. {"SEGSCAPE_SSH_CONFIG": "…
 
 from pathlib import Path  # noqa: E402
 
-from toolkit.engines.ssh import read_hosts  # noqa: E402
+from toolkit.engines.site import read_hosts  # noqa: E402
 
 c = get_config()  # noqa: F821  given by ipyparallel
 
 hosts = read_hosts(Path(__file__).parent / HOSTS)
 c.Cluster.n = sum(host.engines for host in hosts)
-c.Cluster.engine_launcher_class = "toolkit.engines.ssh.SshEngines"
+c.Cluster.engine_launcher_class = "toolkit.engines.site.SshEngines"
 c.Cluster.delay = 0
 c.EngineLauncher.environment = ENVIRONMENT
 c.SshEngines.hosts = hosts

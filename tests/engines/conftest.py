@@ -7,6 +7,7 @@ import psutil
 import pytest
 
 from toolkit.engines import Cluster
+from toolkit.processes import is_alive
 
 
 @pytest.fixture(scope="session")
@@ -23,13 +24,6 @@ def survivors() -> Callable[[Iterable[psutil.Process], float], list[psutil.Proce
 
 def _survivors(processes: Iterable[psutil.Process], seconds: float) -> list[psutil.Process]:
     deadline = time.monotonic() + seconds
-    while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
+    while (alive := list(filter(is_alive, processes))) and time.monotonic() < deadline:
         time.sleep(0.05)
     return alive
-
-
-def _is_alive(process: psutil.Process) -> bool:
-    try:  # a zombie has ended; it only waits for the first process of this machine to take note
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False

@@ -8,7 +8,7 @@ from pathlib import Path
 import ipyparallel
 import pytest
 
-from toolkit.engines.batch import EngineJob
+from toolkit.engines.site import EngineJob
 from toolkit.paths import clusters
 
 SCHEDULERS = ["slurm", "pbs", "sge", "lsf", "htcondor"]

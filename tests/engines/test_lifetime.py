@@ -17,10 +17,11 @@ _START_A_CLUSTER = """
 import psutil, time
 from toolkit.engines import Cluster
 cluster = Cluster.start("local", n=1)
-busy = cluster.executor().submit(time.sleep, 60)
-time.sleep(0.5)
+cluster.executor().submit(time.sleep, 600)
+while "sleep" not in set(cluster.resources()["doing"]):
+    pass
 print(*[process.pid for process in psutil.Process().children(recursive=True)], flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -30,13 +31,13 @@ def test_a_killed_driver_takes_controller_and_engines_along(survivors: Survivors
     processes = [psutil.Process(int(pid)) for pid in driver.stdout.readline().split()]
     assert len(processes) > 2
     driver.send_signal(signal.SIGKILL)
-    driver.communicate(timeout=10)
-    assert survivors(processes, 10) == []
+    driver.communicate(timeout=60)
+    assert survivors(processes, 60) == []
 
 
 def test_a_driver_that_ends_without_stopping_leaves_nothing(survivors: Survivors) -> None:
-    script = _START_A_CLUSTER.replace("time.sleep(60)\n", "")
-    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30, check=True)
+    script = _START_A_CLUSTER.replace("time.sleep(600)\n", "")
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     assert ended.stderr == ""
     assert survivors([psutil.Process(pid) for pid in map(int, ended.stdout.split()) if psutil.pid_exists(pid)], 0) == []
 
@@ -57,8 +58,8 @@ def test_a_process_on_another_machine_is_not_watched(monkeypatch: pytest.MonkeyP
 
 
 def test_a_pid_that_was_given_to_another_process_counts_as_gone(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter(["100", "200"])
-    monkeypatch.setattr(lifetime, "_start_time", lambda pid: next(times))
+    times = iter([1, 100, 200])  # of this process, of the one that is watched, and of the later one
+    monkeypatch.setattr(lifetime, "began", lambda pid: next(times))
     assert not lifetime._watcher(1)()
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from toolkit.engines import Cluster
-from toolkit.engines.ssh import Host, read_hosts
+from toolkit.engines.launchers.ssh import Host, read_hosts
 from toolkit.paths import clusters
 
 

@@ -11,6 +11,8 @@ import pytest
 from profiles import adapted, wait_until
 
 import toolkit as tk
+from toolkit.engines import deciding, started_engines
+from toolkit.engines.started_engines import StartedEngines
 from toolkit.testing.slurm_site import NODES, SlurmSite, missing_programs, slurm_site
 
 
@@ -58,6 +60,37 @@ def test_engines_of_both_nodes_do_the_work_and_one_that_is_cancelled_is_replaced
     assert set(cat.to_xarray().status.values) == {"done"}
     wait_until(lambda: slurm.ask("squeue", "-h") == "", 30)
     assert list((profile / "log").glob("slurm-*.log"))
+
+
+def test_a_job_that_is_cancelled_in_the_queue_is_replaced(
+    slurm: SlurmSite, profile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(started_engines, "SECONDS_BETWEEN_QUESTIONS", 1.0)
+    monkeypatch.setattr(deciding, "SECONDS_WITHOUT_JOB", 3.0)
+    with tk.Cluster.start(profile, n=3, timeout=120) as cluster:  # there is room for two
+        wait_until(lambda: cluster.n_engines == 2)
+        (waiting,) = slurm.ask("squeue", "-h", "-r", "-t", "pending", "-o", "%i").split()
+        slurm.ask("scancel", waiting)
+        wait_until(lambda: set(slurm.ask("squeue", "-h", "-r", "-t", "pending", "-o", "%i").split()) - {waiting})
+        assert cluster.n_engines == 2
+    wait_until(lambda: slurm.ask("squeue", "-h") == "", 30)
+
+
+@pytest.mark.parametrize(("setting", "n_jobs"), [("True", 2), ("False", 1)])
+def test_engines_are_counted_whether_they_are_jobs_of_an_array_or_tasks_of_one_job(
+    slurm: SlurmSite, profile: Path, setting: str, n_jobs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(started_engines, "SECONDS_BETWEEN_QUESTIONS", 0.0)
+    settings = profile / "ipcluster_config.py"
+    settings.write_text(settings.read_text().replace("ARRAY = True", f"ARRAY = {setting}"))
+    engines = StartedEngines(profile, "nobody")
+    try:
+        engines.start_engines(2, among=2)
+        assert len(slurm.ask("squeue", "-h", "-r").splitlines()) == n_jobs
+        assert engines.count_jobs() == 2
+    finally:
+        engines.stop()
+    wait_until(lambda: engines.count_jobs() == 0)
 
 
 def test_ipcluster_starts_it_too(slurm: SlurmSite, profile: Path) -> None:

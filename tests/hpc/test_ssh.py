@@ -11,6 +11,7 @@ import zmq
 from profiles import adapted, wait_until
 
 import toolkit as tk
+from toolkit.processes import is_alive
 from toolkit.testing.ssh_server import SshServer, make_key, ssh_server
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
@@ -35,14 +36,19 @@ def profile(server: SshServer, folder: Path) -> Path:
     return folder
 
 
+def processes(cluster: tk.Cluster, n: int) -> list[psutil.Process]:
+    """Its engines, once so many have said who they are."""
+    wait_until(lambda: cluster.resources()["pid"].notna().sum() == n)
+    return [psutil.Process(int(pid)) for pid in cluster.resources()["pid"]]
+
+
 def test_a_run_on_two_hosts_leaves_nothing_behind_and_keeps_strangers_out(
     server: SshServer, tmp_path: Path, make_photos: object
 ) -> None:
     cat = tk.Catalog.create(tmp_path / "demo.zarr", make_photos(tmp_path / "photos", 20))  # type: ignore[operator]
     folder = profile(server, tmp_path)
     with tk.Cluster.start(folder) as cluster:
-        wait_until(lambda: cluster.n_engines == 3)
-        engines = [psutil.Process(int(pid)) for pid in cluster.resources()["pid"]]
+        engines = processes(cluster, 3)
         assert {engine.environ()["SEGSCAPE_ENGINES_ON_HOST"] for engine in engines} == {"1", "2"}
 
         (file,) = (folder / "security").glob("ipcontroller-*-client.json")
@@ -61,8 +67,8 @@ def test_a_run_on_two_hosts_leaves_nothing_behind_and_keeps_strangers_out(
         assert (run.progress.done, run.progress.failed) == (20, 0)
         engines[0].kill()
         wait_until(lambda: cluster.n_engines == 3 and max(cluster.ids) == 3)  # another takes its place
-        engines += [psutil.Process(int(pid)) for pid in cluster.resources()["pid"]]
-    wait_until(lambda: not any(engine.is_running() and engine.status() != "zombie" for engine in engines), 20)
+        engines += processes(cluster, 3)
+    wait_until(lambda: not any(map(is_alive, engines)))
 
 
 def test_a_host_that_is_not_the_one_that_is_known_gets_no_engine(

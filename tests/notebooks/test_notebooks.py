@@ -310,7 +310,7 @@ class TestRefusals:
         [
             ("nope", "2", "'nope' is neither one of 'gpu', 'htcondor', "),
             ("connect:nope", "2", "'nope' is neither one of 'gpu', 'htcondor', "),
-            ("local", "0", "n=0 must be a positive number of engines"),
+            ("local", "0", "n must be a whole number of at least 1, not 0"),
         ],
     )
     def test_engines_that_cannot_be_had_are_refused_before_a_run_begins(

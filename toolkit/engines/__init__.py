@@ -1,13 +1,21 @@
 """Where tasks run: engines that ipyparallel starts and connects, or this process, behind one small interface."""
 
 from toolkit.engines.cluster import Cluster
-from toolkit.engines.executors import EngineLostError, EngineTaskError, Executor, NoEnginesError
-from toolkit.engines.in_process import InProcessExecutor
-from toolkit.engines.ipyparallel import IPyParallelExecutor
-from toolkit.engines.opening import open_cluster
+from toolkit.engines.cluster_by_name import open_cluster
+from toolkit.engines.executors import (
+    Engine,
+    EngineLostError,
+    EngineTaskError,
+    Executor,
+    InProcessExecutor,
+    IPyParallelExecutor,
+    NoEnginesError,
+)
+from toolkit.engines.ranks import start_together
 
 __all__ = [
     "Cluster",
+    "Engine",
     "EngineLostError",
     "EngineTaskError",
     "Executor",
@@ -15,4 +23,5 @@ __all__ = [
     "InProcessExecutor",
     "NoEnginesError",
     "open_cluster",
+    "start_together",
 ]

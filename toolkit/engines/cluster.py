@@ -1,28 +1,25 @@
 """A cluster of engines: started here or by someone else, watched, and stopped without leaving anything behind."""
 
-import contextlib
-import math
-import operator
 import os
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from toolkit.engines.engine_sets import EngineSets
-from toolkit.engines.executors import Executor
-from toolkit.engines.ipyparallel import IPyParallelExecutor
+from toolkit.arguments import seconds, whole_number
+from toolkit.engines.client import connect
+from toolkit.engines.executors import Executor, IPyParallelExecutor
 from toolkit.engines.keeping import Keeper
-from toolkit.engines.launch import LaunchedCluster
+from toolkit.engines.launched_cluster import LaunchedCluster
 from toolkit.engines.profiles import runtime_directory
 from toolkit.engines.resources import EngineResources, as_html, as_table
+from toolkit.engines.started_engines import StartedEngines
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_POLL_SECONDS = 0.2
 _IDENTIFY_SECONDS = 2.0
 _RESOURCES_SECONDS = 1.0
+_LEAST_SECONDS = 0.1
 
 # How long work waits for engines when none is left: a dead engine is reported after 5 s, and a moment later another
 # takes its place, unless that stands in a scheduler's queue, or its machine is down.
@@ -57,7 +54,7 @@ class Cluster:
         self._client = client
         self._description = description
         self._launched = launched
-        self._joined: EngineSets | None = None
+        self._joined: StartedEngines | None = None
         self._profile_dir = profile_dir
         self._stopped = False
         self._executors: list[Executor] = []
@@ -67,7 +64,9 @@ class Cluster:
         self._resources.ask(_IDENTIFY_SECONDS)
         if launched is not None:
             coming = max(0, launched.n_started - self.n_engines)
-            self._keeper = Keeper(client, self._resources, launched.engines, launched.n, coming=coming, replace=replace)
+            self._keeper = Keeper(
+                client, self._resources, launched.engines, launched.n, coming=coming, replace=replace
+            ).start()
 
     @classmethod
     def start(
@@ -105,9 +104,9 @@ class Cluster:
             A process ended while starting; the message says where the logs are.
         """
         if timeout is not None:
-            _check_timeout(timeout)
+            seconds("timeout", timeout, least=_LEAST_SECONDS)
         if n is not None:
-            n = _positive(n)
+            n = whole_number("n", n, least=1)
         profile_dir = runtime_directory(profile)
         launched = LaunchedCluster(profile_dir, n, timeout)
         description = f"profile {profile_dir.name!r}, started here"
@@ -146,7 +145,7 @@ class Cluster:
         TimeoutError
             No controller answered in time, or it had no engine.
         """
-        _check_timeout(timeout)
+        seconds("timeout", timeout, least=_LEAST_SECONDS)
         if sum(given is not None for given in (profile, profile_dir, connection_file)) > 1:
             raise ValueError("give only one of profile, profile_dir and connection_file")
         folder: Path | None = None
@@ -154,7 +153,7 @@ class Cluster:
             folder = Path(profile_dir) if profile_dir is not None else runtime_directory(profile or "local")
             connection_file = folder / "security" / f"ipcontroller{'-' if cluster_id else ''}{cluster_id}-client.json"
         path = Path(connection_file).absolute()
-        client = _connected_client(path, timeout)
+        client = connect(path, timeout)
         return cls(client, f"connected by {path}", cluster_id, profile_dir=folder)
 
     @property
@@ -176,14 +175,15 @@ class Cluster:
             The cluster was stopped.
         """
         self._check_not_stopped()
-        executor = IPyParallelExecutor(self._client, self._patience)
+        executor = IPyParallelExecutor(self._client, self._patience, self._resources)
         self._executors.append(executor)
         return executor
 
     def scale(self, n: int) -> None:
         """Have ``n`` engines from now on. Returns at once; work may go on meanwhile.
 
-        Engines that are missing are started as the profile says, and get work as soon as they have joined. Engines too
+        Engines that are missing are started as the profile says, and get work as soon as they have joined; where those
+        that die are not replaced, until there have been so many at once. Engines too
         many leave, the newest first: they finish the image that they are at (or give it up, if it takes more than 10 s)
         and hand back the others. Of a cluster that someone else started the profile must be known (`connect` by
         ``profile`` or ``profile_dir``); engines started here end with this process.
@@ -200,7 +200,7 @@ class Cluster:
         RuntimeError
             The cluster was stopped, or it is not known how its engines are started.
         """
-        n = _positive(n)
+        n = whole_number("n", n, least=1)
         self._check_not_stopped()
         if self._keeper is None:
             if self._profile_dir is None:
@@ -208,8 +208,8 @@ class Cluster:
                     "how to start engines of this cluster is not known; connect to it by profile or profile_dir, or "
                     "start more with `ipcluster engines --profile-dir=… -n …`"
                 )
-            self._joined = EngineSets(self._profile_dir, self.cluster_id)
-            self._keeper = Keeper(self._client, self._resources, self._joined, self.n_engines, joined=True)
+            self._joined = StartedEngines(self._profile_dir, self.cluster_id)
+            self._keeper = Keeper(self._client, self._resources, self._joined, self.n_engines, joined=True).start()
         self._keeper.scale(n)
 
     def resources(self) -> "pd.DataFrame":
@@ -275,60 +275,3 @@ class Cluster:
         from html import escape
 
         return f"<p>{escape(repr(self)[1:-1])}</p>{as_html(self.resources())}"
-
-
-def _positive(n: int) -> int:
-    problem = f"n={n!r} must be a positive number of engines"
-    if isinstance(n, bool):
-        raise TypeError(problem)
-    try:
-        number = operator.index(n)
-    except TypeError as error:
-        raise TypeError(problem) from error
-    if number < 1:
-        raise ValueError(problem)
-    return number
-
-
-def _check_timeout(timeout: float) -> None:
-    if not (math.isfinite(timeout) and timeout > 0):
-        raise ValueError(f"timeout={timeout!r} must be a positive number of seconds")
-
-
-def _connected_client(connection_file: Path, timeout: float) -> Any:
-    """Return a client of the controller that wrote the file, once it has an engine."""
-    import ipyparallel
-
-    deadline = time.monotonic() + timeout
-    while not connection_file.exists():
-        if time.monotonic() > deadline:
-            raise TimeoutError(_nothing_runs(connection_file, timeout))
-        time.sleep(_POLL_SECONDS)
-    try:
-        client = ipyparallel.Client(str(connection_file), timeout=max(1.0, deadline - time.monotonic()))
-    except TimeoutError as error:
-        raise TimeoutError(
-            f"the controller that wrote {connection_file} did not answer within {timeout:g} s; if it no longer runs, "
-            "delete that file and start the cluster again"
-        ) from error
-    while not client.ids:
-        if time.monotonic() > deadline:
-            with contextlib.suppress(OSError):
-                client.close(linger=0)
-            raise TimeoutError(
-                f"the controller of {connection_file} runs, but no engine joined it within {timeout:g} s; "
-                f"see the logs in {connection_file.parent.parent / 'log'}"
-            )
-        time.sleep(_POLL_SECONDS)
-    return client
-
-
-def _nothing_runs(connection_file: Path, timeout: float) -> str:
-    prefix, suffix = "ipcontroller-", "-client.json"
-    names = sorted(path.name for path in connection_file.parent.glob(f"{prefix}*{suffix}"))
-    found = ", ".join(repr(name.removeprefix(prefix).removesuffix(suffix)) for name in names)
-    others = f"; there are clusters with cluster_id {found}" if found else ""
-    return (
-        f"no cluster is running here: {connection_file} did not appear within {timeout:g} s{others}. Start one with "
-        f"`ipcluster start --profile-dir={connection_file.parent.parent}`, or with toolkit.Cluster.start(...)"
-    )

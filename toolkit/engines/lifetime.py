@@ -7,7 +7,8 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+
+from toolkit.processes import began
 
 PARENT_PID = "SEGSCAPE_PARENT_PID"
 PARENT_HOST = "SEGSCAPE_PARENT_HOST"
@@ -48,22 +49,12 @@ def _watch(is_alive: Callable[[], bool], poll_seconds: float) -> None:
 
 
 def _watcher(pid: int) -> Callable[[], bool]:
-    if Path("/proc/self/stat").exists():
-        started = _start_time(pid)
-        return lambda: started is not None and _start_time(pid) == started
+    if began(os.getpid()):  # this system tells
+        begun = began(pid)
+        return lambda: begun != 0 and began(pid) == begun
     if os.getppid() == pid:  # a child whose parent dies is given another parent
         return lambda: os.getppid() == pid
     return lambda: True
-
-
-def _start_time(pid: int) -> str | None:
-    """When a process was started, in the kernel's clock ticks; None if it is gone. A reused pid has another."""
-    try:
-        # The name in parentheses may hold anything; after it come the state (field 3) … and the start time (field 22).
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in ("Z", "X") else fields[19]
 
 
 def _end() -> None:

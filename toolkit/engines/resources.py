@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from toolkit.engines.client import ask_engine, forget
 from toolkit.engines.inside import begin
 from toolkit.engines.inside.status import REQUEST
 
@@ -74,6 +75,12 @@ class EngineResources:
         with self._lock:
             return dict(self._answers)
 
+    def answers(self, timeout: float) -> dict[int, dict[str, Any]]:
+        """What those engines say that answer within ``timeout`` seconds."""
+        self.ask(timeout)
+        with self._lock:
+            return {engine: self._answers[engine] for engine in sorted(self._client.ids) if self._has_answered(engine)}
+
     def table(self, timeout: float) -> "pd.DataFrame":
         """One row per engine, after at most about ``timeout`` seconds; see `Cluster.resources`."""
         self.ask(timeout)
@@ -87,13 +94,11 @@ class EngineResources:
         if question is not None and not question.done():
             if time.monotonic() - since < patience:
                 return question
-            self._client._futures.pop(question.msg_id, None)  # or each that is not answered would stay for ever
-        with contextlib.suppress(IndexError, KeyError, OSError):  # it left meanwhile, or the connection is closed
-            identity = self._client._engines[engine].encode()
-            question = self._client._send(self._client._control_stream, REQUEST, content={}, ident=identity)
+            forget(self._client, question)
+        question = ask_engine(self._client, engine, REQUEST)
+        if question is not None:
             self._questions[engine] = question, time.monotonic()
-            return question
-        return None
+        return question
 
     def _teach(self, engine: int) -> None:
         """Have an engine answer from now on; once it has done what it is at."""
@@ -102,9 +107,14 @@ class EngineResources:
             with contextlib.suppress(IndexError, OSError):
                 self._client[engine].apply_async(begin)
 
+    def _has_answered(self, engine: int) -> bool:
+        """Whether it has answered the last question that it was asked."""
+        question, _ = self._questions.get(engine, (None, 0.0))
+        return question is not None and question.done() and engine in self._answers
+
     def _row(self, engine: int) -> dict[str, Any]:
-        (question, _), answer = self._questions.get(engine, (None, 0.0)), self._answers.get(engine, {})
-        if question is None or not question.done():
+        answer = self._answers.get(engine, {})
+        if not self._has_answered(engine):
             answer = {name: answer.get(name) for name in _LASTING} | {"doing": _NO_ANSWER}
         return {"engine": engine} | {name: answer.get(name) for name in _COLUMNS if name != "engine"}
 

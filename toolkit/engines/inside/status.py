@@ -9,6 +9,7 @@ import psutil
 
 from toolkit.engines.inside.activity import activity
 from toolkit.engines.inside.devices import device, gpu_usage
+from toolkit.engines.inside.gate import OPEN, gate
 from toolkit.engines.inside.retirement import retirement
 
 REQUEST = "segscape_status_request"
@@ -18,7 +19,7 @@ _REPLY = "segscape_status_reply"
 
 
 def answer_requests(engine: Any) -> bool:
-    """Have an ``IPEngine`` answer `REQUEST`, in its control thread; whether it did not do so already."""
+    """Have an ``IPEngine`` obey `REQUEST` and `OPEN`, in its control thread; whether it did not do so already."""
     kernel = engine.kernel
     if REQUEST in kernel.control_handlers:
         return False
@@ -31,8 +32,12 @@ def answer_requests(engine: Any) -> bool:
             content = {"host": socket.gethostname(), "pid": os.getpid(), "place": place, "doing": repr(error)}
         kernel.session.send(stream, _REPLY, content=content, parent=parent, ident=ident)
 
+    def open_gate(stream: Any, ident: Any, parent: Any) -> None:
+        gate.open(parent["content"]["group"], parent["content"]["begin"])
+        kernel.session.send(stream, _REPLY, content={"status": "ok"}, parent=parent, ident=ident)
+
     _process().cpu_percent()  # the first call only sets the mark from which the next one counts
-    kernel.control_handlers[REQUEST] = answer
+    kernel.control_handlers |= {REQUEST: answer, OPEN: open_gate}
     return True
 
 
@@ -55,6 +60,7 @@ def describe() -> dict[str, Any]:
         "gpu_memory": gpu and gpu.memory,
         "gpu_load": gpu and gpu.load,
         "doing": "leaving" if retirement.asked else activity.doing,
+        "waits_for": gate.waits_for,
         "place": os.environ.get(ENGINE_PLACE, ""),
         "images": activity.images,
         "images_per_second": round(activity.images_per_second, 3),

@@ -3,11 +3,13 @@
 import atexit
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from toolkit.engines.engine_sets import EngineSets, is_alive
 from toolkit.engines.environment import usable_cores
+from toolkit.engines.started_engines import StartedEngines
+from toolkit.processes import is_alive
 
 _POLL_SECONDS = 0.1
 _SECONDS_TO_COME = 60.0
@@ -26,6 +28,8 @@ class LaunchedCluster:
     timeout
         How long, in seconds, the controller and all engines, or the first of those on other machines, may take; None: a
         minute, and a day for a scheduler.
+    clock
+        The time, in seconds.
 
     Raises
     ------
@@ -35,11 +39,18 @@ class LaunchedCluster:
         The controller or the engines ended while starting.
     """
 
-    def __init__(self, profile_dir: Path, n: int | None, timeout: float | None) -> None:
+    def __init__(
+        self,
+        profile_dir: Path,
+        n: int | None,
+        timeout: float | None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._owner = os.getpid()
-        self.engines = EngineSets(profile_dir)
+        self.engines = StartedEngines(profile_dir)
         self._timeout = timeout or (_SECONDS_IN_QUEUE if self.engines.are_queued else _SECONDS_TO_COME)
-        self._deadline = time.monotonic() + self._timeout
+        self._clock = clock
+        self._deadline = clock() + self._timeout
         cluster = self.engines.cluster
         self.n = n or cluster.n or usable_cores()
         self.n_started = 0
@@ -76,7 +87,7 @@ class LaunchedCluster:
         cluster.controller.connection_info_timeout = min(self._timeout, _SECONDS_TO_COME)
         try:
             self.n_started = self.engines.start_engines(self.n, among=self.n)
-            self.client = cluster.connect_client_sync(timeout=max(1.0, self._deadline - time.monotonic()))
+            self.client = cluster.connect_client_sync(timeout=max(1.0, self._deadline - self._clock()))
         except (TimeoutError, RuntimeError) as error:
             came = all(Path(file).exists() for file in cluster.controller.connection_files.values())
             problem = "no engine came up" if came else f"the controller did not come up within {self._timeout:g} s"
@@ -86,10 +97,12 @@ class LaunchedCluster:
         wanted = self.n if self.engines.are_here else 1  # the others come when there is room for them, or a network
         while len(self.client.ids) < wanted:
             came = f"{len(self.client.ids)} of {self.n} engines came up"
-            if time.monotonic() > self._deadline:
+            if self._clock() > self._deadline:
                 raise TimeoutError(f"only {came} within {self._timeout:g} s{self._see_log()}")
             if not all(map(is_alive, [cluster.controller.process, *self.engines.started()])):
                 raise RuntimeError(f"only {came}, and a process of the cluster ended while starting{self._see_log()}")
+            if self.engines.are_queued and self.engines.count_jobs() == 0:
+                raise RuntimeError(f"only {came}, and no job is in the scheduler's queue any more{self._see_log()}")
             time.sleep(_POLL_SECONDS)
         self.engines.remember()
 

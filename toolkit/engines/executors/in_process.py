@@ -1,12 +1,15 @@
 """Tasks run in this process, one after the other: no cluster is needed, and a debugger sees everything."""
 
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from toolkit.engines.executors import EngineTaskError, Result, Task
-from toolkit.engines.outstanding import Outstanding
+from toolkit.engines.executors.interface import Engine, EngineTaskError, Result, Task
+from toolkit.engines.executors.outstanding import Outstanding
+from toolkit.engines.inside.activity import activity
+from toolkit.engines.inside.gate import gate
 
 
 class InProcessExecutor:
@@ -30,6 +33,10 @@ class InProcessExecutor:
         """1, or 0 once the executor is closed."""
         return 0 if self._closed.is_set() else 1
 
+    def engines(self) -> list[Engine]:
+        """This process; see `Executor.engines`."""
+        return [Engine(0, socket.gethostname(), activity.doing, gate.waits_for)] * self.n_engines
+
     def submit(self, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
         """Run ``function(task)`` in the thread; see `Executor.submit`."""
         if self._closed.is_set():
@@ -42,6 +49,10 @@ class InProcessExecutor:
         """Run ``function(task)`` in the thread; see `Executor.submit_to`."""
         return self.submit(function, task)
 
+    def open_gate(self, engine: int, group: str, begin: bool) -> None:
+        """See `Executor.open_gate`."""
+        gate.open(group, begin)
+
     def close(self) -> None:
         """Cancel what has not begun and wait for the task that is running."""
         self._closed.set()
@@ -51,8 +62,12 @@ class InProcessExecutor:
     def _run(self, future: "Future[Any]", function: Callable[[Any], Any], task: Any) -> None:
         if not self._outstanding.claim(future):
             return
+        activity.set(getattr(function, "__name__", ""))
         try:
-            result = function(task)
+            try:
+                result = function(task)
+            finally:
+                activity.set("")
         except BaseException as raised:  # noqa: BLE001  SystemExit too: on an engine it would end the task, not the driver
             error = EngineTaskError.of(raised)
             error.__cause__ = raised

@@ -3,13 +3,16 @@
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
+
+from toolkit.errors import ToolkitError
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
-class EngineTaskError(Exception):
+class EngineTaskError(ToolkitError):
     """The function that ran the task raised; the engine is well.
 
     Both executors wrap what was raised, because the exception itself may not survive the way back from an engine. In
@@ -41,7 +44,7 @@ class EngineTaskError(Exception):
         return f"{summary}\n\nOn the engine:\n{self.remote_traceback}" if self.remote_traceback else summary
 
 
-class EngineLostError(Exception):
+class EngineLostError(ToolkitError):
     """The engine that ran the task died before it answered.
 
     Parameters
@@ -58,7 +61,7 @@ class EngineLostError(Exception):
         return f"engine {self.engine} died while it ran this task"
 
 
-class NoEnginesError(RuntimeError):
+class NoEnginesError(ToolkitError, RuntimeError):
     """No engine is left that could run the task.
 
     Parameters
@@ -78,6 +81,20 @@ class NoEnginesError(RuntimeError):
         )
 
 
+@dataclass(frozen=True)
+class Engine:
+    """An engine, as it was when it was asked."""
+
+    id: int
+    """Its id in the cluster, which no other engine gets after it."""
+    host: str
+    """The name of its machine."""
+    doing: str
+    """The image or function that it is at; empty: nothing."""
+    waits_for: str = ""
+    """The group of tasks whose beginning it waits for, see `toolkit.engines.ranks`; empty: none."""
+
+
 class Executor(Protocol):
     """Runs tasks one at a time per engine.
 
@@ -94,6 +111,10 @@ class Executor(Protocol):
     @property
     def n_engines(self) -> int:
         """How many engines are alive now; 0 once the executor is closed."""
+        ...
+
+    def engines(self) -> list[Engine]:
+        """The engines that answer within a second, which those at work do, too; in the order of their ids."""
         ...
 
     def submit(self, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
@@ -125,6 +146,13 @@ class Executor(Protocol):
             Its id in the cluster.
         function, task
             See `submit`.
+        """
+        ...
+
+    def open_gate(self, engine: int, group: str, begin: bool) -> None:
+        """Let the task of a group begin on an engine, or make it fail, where it waits for others of the group.
+
+        See `toolkit.engines.ranks`.
         """
         ...
 

@@ -2,9 +2,12 @@
 
 import contextlib
 import logging
+import math
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +15,16 @@ import psutil
 
 from toolkit.engines.environment import engine_environment
 from toolkit.engines.lifetime import parent_environment
+from toolkit.processes import end, is_alive
 
-_POLL_SECONDS = 0.1
+SECONDS_BETWEEN_QUESTIONS = 30.0
+"""A scheduler is not asked for its jobs more often, nor sooner after it was given some."""
 
 # An idle engine ends within half a second of SIGTERM; one that runs a task would first finish its image.
 _SECONDS_TO_END = 1.0
 
 
-class EngineSets:
+class StartedEngines:
     """Engines of one profile, started a few at a time.
 
     Parameters
@@ -38,7 +43,7 @@ class EngineSets:
     def __init__(self, profile_dir: Path, cluster_id: str | None = None) -> None:
         from ipyparallel.cluster.launcher import LocalEngineSetLauncher
 
-        from toolkit.engines.launchers import LocalEngines
+        from toolkit.engines.launchers.local import LocalEngines
 
         _check_settings(profile_dir)
         self.profile_dir = profile_dir
@@ -49,6 +54,8 @@ class EngineSets:
         self.logger = _log_to(self.log_file, self.cluster)
         self.cluster_id = str(self.cluster.cluster_id)
         self._remembered: set[psutil.Process] = set()
+        self._asked: float = -math.inf
+        self._n_jobs: int | None = None
 
     @property
     def are_here(self) -> bool:
@@ -64,6 +71,20 @@ class EngineSets:
         from ipyparallel.cluster.launcher import BatchSystemLauncher
 
         return issubclass(self.cluster.engine_launcher_class, BatchSystemLauncher)
+
+    def count_jobs(self) -> int | None:
+        """How many of the engines that were started are jobs that run or stand in the queue, as the scheduler said
+        lately; None: it did not."""
+        from toolkit.engines.launchers.jobs import count_engines
+
+        if time.monotonic() - self._asked >= SECONDS_BETWEEN_QUESTIONS:
+            self._asked, self._n_jobs = time.monotonic(), None
+            try:
+                engines = count_engines(self.cluster.engine_launcher_class)
+                self._n_jobs = sum(min(int(each.n), engines[each.job_id]) for each in self.cluster.engines.values())
+            except (OSError, KeyError, subprocess.SubprocessError) as error:
+                self.logger.warning("the scheduler does not say which jobs there are: %r", error)
+        return self._n_jobs
 
     def start_engines(self, n: int, among: int) -> int:
         """Start ``n`` more engines; returns when they are processes, or stand in a scheduler's queue.
@@ -96,6 +117,7 @@ class EngineSets:
                 del self.cluster.engines[failed]
             raise
         self.remember()
+        self._asked, self._n_jobs = time.monotonic(), None  # what the scheduler said does not hold any more
         return int(getattr(self.cluster.engines[name], "n", n))
 
     def environment(self, launcher_class: Any) -> dict[str, str]:
@@ -141,13 +163,14 @@ class EngineSets:
         """The names of the places on other machines in which engines were started."""
         return {place for each in self.cluster.engines.values() for place in getattr(each, "launchers", {})}
 
-    def end_at(self, places: set[str]) -> None:
+    def end_at(self, places: Collection[str]) -> None:
         """End what may be left of engines of other machines, by the names of their places, which are free then."""
         for engine_set in list(self.cluster.engines.values()):
-            for place in places & getattr(engine_set, "launchers", {}).keys():
-                with contextlib.suppress(Exception):  # it has ended, or its machine is out of reach
-                    engine_set.launchers[place].signal(signal.SIGKILL)
-                engine_set.launchers.pop(place, None)
+            for place in getattr(engine_set, "launchers", {}).keys() & places:
+                try:
+                    engine_set.launchers.pop(place).signal(signal.SIGKILL)
+                except Exception as error:  # noqa: BLE001  it has ended, or its machine is out of reach
+                    self.logger.info("nothing was ended at %s: %r", place, error)
 
     def remember(self) -> None:
         """Note all processes of this machine that are to end with the cluster, as long as they can be found: the
@@ -166,8 +189,8 @@ class EngineSets:
             Leave the log, with the last output of every process in it.
         """
         self.remember()
-        _end(list(self._remembered))
-        _end(self._left_behind())
+        end(self._remembered, _SECONDS_TO_END)
+        end(self._left_behind(), _SECONDS_TO_END)
         if keep_log:
             for launcher in filter(None, [self.cluster.controller, *self.cluster.engines.values()]):
                 self.logger.warning("%s", launcher.get_output())
@@ -180,15 +203,6 @@ class EngineSets:
             handler.close()
         if not keep_log:
             self.log_file.unlink(missing_ok=True)
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Whether a process has not ended."""
-    # An orphan stays a zombie where the first process of a container collects none; psutil would wait for it.
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _check_settings(profile_dir: Path) -> None:
@@ -233,13 +247,3 @@ def _log_to(path: Path, cluster: Any) -> logging.Logger:
 
 def _members(engine_set: Any) -> list[Any]:
     return list(getattr(engine_set, "launchers", {}).values()) or [engine_set]
-
-
-def _end(processes: list[psutil.Process]) -> None:
-    for send in (signal.SIGTERM, signal.SIGKILL):
-        for process in processes:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.send_signal(send)
-        deadline = time.monotonic() + _SECONDS_TO_END
-        while time.monotonic() < deadline and (processes := list(filter(is_alive, processes))):
-            time.sleep(_POLL_SECONDS)

@@ -8,20 +8,21 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from toolkit.engines.executors import EngineLostError, EngineTaskError, NoEnginesError, Result, Task
+from toolkit.engines.client import ask_controller, ask_engine, identities, is_closed
+from toolkit.engines.executors.interface import Engine, EngineLostError, EngineTaskError, NoEnginesError, Result, Task
+from toolkit.engines.executors.outstanding import Outstanding
 from toolkit.engines.inside.activity import activity
-from toolkit.engines.outstanding import Outstanding
+from toolkit.engines.inside.gate import OPEN
+from toolkit.engines.resources import EngineResources
 
 _POLL_SECONDS = 0.5
-_HISTORY = 10_000
+_ANSWER_SECONDS = 1.0
 
 # The scheduler reports the task of a dead engine after 5 s. Waiting longer than that lets such a task fail with the
 # name of its engine even when it was the last one.
 _NO_ENGINES_SECONDS = 7.0
 
-# A hub answers in milliseconds, and within seconds on a machine that swaps. ipyparallel itself never notices its death.
-_HUB_PING_SECONDS = 5.0
-_HUB_SILENT_SECONDS = 20.0
+_PINGS_PER_SILENCE = 4
 
 
 def _run_on_engine(payload: bytes) -> bytes:
@@ -64,19 +65,36 @@ class IPyParallelExecutor:
         An ``ipyparallel.Client``; it stays open when the executor is closed.
     patience
         Says for how many seconds without any engine work waits for one, at least 7.
+    resources
+        Which engine is which, where that is known already.
+    silence
+        For how many seconds the controller may not answer. It does so in milliseconds, and within seconds on a machine
+        that swaps; ipyparallel itself never notices its death.
+    history
+        How many messages the client may remember.
 
     Notes
     -----
-    A task of an engine that dies fails with `EngineLostError` about 5 s later; about 35 s if it is
-    stopped or its whole machine vanishes, which only missing heartbeats tell. When the last engine has been gone for
-    `patience`, or the controller has been silent for 20 s, everything outstanding fails with `NoEnginesError`, and so
-    does everything submitted until an engine is back. A task is never retried here: who knows what it did should
-    decide.
+    A task of an engine that dies fails with `EngineLostError` about 5 s later; about 35 s if it is stopped or its whole
+    machine vanishes, which only missing heartbeats tell. When the last engine has been gone for `patience`, or the
+    controller silent for `silence`, everything outstanding fails with `NoEnginesError`, and so does what is submitted
+    until an engine is back. A task is never retried here: who knows what it did should decide.
     """
 
-    def __init__(self, client: Any, patience: Callable[[], float] = lambda: _NO_ENGINES_SECONDS) -> None:
+    def __init__(
+        self,
+        client: Any,
+        patience: Callable[[], float] = lambda: _NO_ENGINES_SECONDS,
+        resources: EngineResources | None = None,
+        *,
+        silence: float = 20.0,
+        history: int = 10_000,
+    ) -> None:
         self._client = client
         self._patience = patience
+        self._silence = silence
+        self._history = history
+        self._resources = resources or EngineResources(client)
         # The scheduler's own retries hang when a task fails on every engine.
         self._view = client.load_balanced_view(retries=0)
         self._submitting = threading.Lock()  # a view's bookkeeping is not thread-safe
@@ -93,6 +111,13 @@ class IPyParallelExecutor:
     def n_engines(self) -> int:
         """How many engines are registered now; 0 once the executor is closed or its cluster is out of reach."""
         return 0 if self._closed.is_set() or self._hub_lost() else len(self._client.ids)
+
+    def engines(self) -> list[Engine]:
+        """Those that answer; see `Executor.engines`."""
+        known = self._resources.answers(_ANSWER_SECONDS) if self.n_engines else {}
+        return [
+            Engine(engine, said["host"], said["doing"], said.get("waits_for", "")) for engine, said in known.items()
+        ]
 
     def submit(self, function: Callable[[Task], Result], task: Task) -> "Future[Result]":
         """Run ``function(task)`` on an engine; see `Executor.submit`."""
@@ -129,6 +154,10 @@ class IPyParallelExecutor:
             answer.add_done_callback(lambda answer: self._resolve(future, answer))
         return future
 
+    def open_gate(self, engine: int, group: str, begin: bool) -> None:
+        """See `Executor.open_gate`."""
+        ask_engine(self._client, engine, OPEN, {"group": group, "begin": begin})
+
     def close(self) -> None:
         """Cancel what is outstanding; engines finish the task that they have begun, and its result is dropped."""
         self._closed.set()
@@ -162,7 +191,7 @@ class IPyParallelExecutor:
     def _forget_history(self) -> None:
         # Client and view note the id of every message ever sent, which in a run of weeks is the driver's memory.
         for history in (self._view.history, self._client.history):
-            if len(history) > _HISTORY:
+            if len(history) > self._history:
                 history.clear()
 
     def _fail(self, future: "Future[Any]", error: Exception) -> None:
@@ -179,29 +208,29 @@ class IPyParallelExecutor:
                     future.set_exception(NoEnginesError(reason))
 
     def _remember_engines(self) -> None:
-        engines = self._client.ids
-        self._engine_ids.update({self._client._engines.get(engine): engine for engine in engines})
+        engines = identities(self._client)
+        self._engine_ids.update(engines)
         if engines:
             self._engines_seen = time.monotonic()
 
     def _ping_hub(self) -> None:
         unanswered = self._ping is not None and not self._ping.done()
-        due = time.monotonic() - self._ping_sent > _HUB_PING_SECONDS
+        due = time.monotonic() - self._ping_sent > self._silence / _PINGS_PER_SILENCE
         if due and not unanswered and len(self._outstanding):
             self._ping_sent = time.monotonic()
             with contextlib.suppress(OSError):  # the client was closed, which _why_no_engines reports
-                self._ping = self._client._send(self._client._query_stream, "connection_request", content={})
+                self._ping = ask_controller(self._client)
 
     def _hub_lost(self) -> bool:
         ping = self._ping
-        silent = ping is not None and not ping.done() and time.monotonic() - self._ping_sent > _HUB_SILENT_SECONDS
-        return silent or bool(self._client._closed)
+        silent = ping is not None and not ping.done() and time.monotonic() - self._ping_sent > self._silence
+        return silent or is_closed(self._client)
 
     def _why_no_engines(self) -> str:
-        if self._client._closed:
+        if is_closed(self._client):
             return "the connection to the cluster is closed"
         if self._hub_lost():
-            return f"the cluster's controller has not answered for {_HUB_SILENT_SECONDS:.0f} s"
+            return f"the cluster's controller has not answered for {self._silence:g} s"
         if not self._client.ids and time.monotonic() - self._engines_seen > self._patience():
             return "all engines have died"
         return ""

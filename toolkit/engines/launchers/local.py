@@ -6,9 +6,9 @@ from typing import Any
 from ipyparallel.cluster.launcher import LocalEngineLauncher, LocalEngineSetLauncher
 from traitlets import Integer
 
-from toolkit.engines.engine_sets import is_alive
 from toolkit.engines.environment import engine_environment
 from toolkit.engines.inside.devices import visible_gpus
+from toolkit.processes import is_alive
 
 _PINNED = "CUDA_VISIBLE_DEVICES"
 

@@ -1,0 +1,10 @@
+"""The controller: passes tasks to engines and notices which engines are alive."""
+
+from toolkit.engines.controller import configure_controller
+
+# ---- what a site may change ----------------------------------------------------------------------------------------
+IP = "*"  # where to listen: on all networks; or the address of this machine in the one that the nodes are in
+SILENT_SECONDS = 30  # an engine that gives no sign of life for so long counts as dead
+# --------------------------------------------------------------------------------------------------------------------
+
+configure_controller(get_config(), IP, SILENT_SECONDS)  # noqa: F821  given by ipyparallel
