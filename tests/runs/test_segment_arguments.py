@@ -53,9 +53,7 @@ def test_another_kind_of_retry(catalog: Catalog, model: Model, small_protocol: P
 
 @pytest.mark.parametrize("given", [0, -1, float("nan")])
 def test_flushing_after_no_time(catalog: Catalog, model: Model, small_protocol: Protocol, given: float) -> None:
-    with pytest.raises(
-        ValueError, match=f"flush_seconds must be a number of seconds in .*, not {given!r}"
-    ):
+    with pytest.raises(ValueError, match=f"flush_seconds must be a number of seconds in .*, not {given!r}"):
         tk.segment(catalog, model, small_protocol, flush_seconds=given)
 
 
