@@ -356,7 +356,7 @@ class TestWhatDoesNotFit:
         [
             ({"on_missing": "ignore"}, "on_missing must be one of 'error', 'skip', not 'ignore'"),
             ({"threads": 0}, "threads must be a whole number of at least 1"),
-            ({"border_width": 0}, "width must be a whole number of pixels"),
+            ({"border_width": 0}, "width must be a whole number of at least 1, not 0"),
             ({"dataset": "voc21"}, "voc-21"),
         ],
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.arguments import choice, number, whole_number
 from toolkit.evaluation.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -107,12 +108,10 @@ def compare_runs(
 
 
 def _check(result: "xr.Dataset", metric: str, confidence: float, n_resamples: int) -> None:
-    if metric not in get_args(Metric):
-        raise ValueError(f"metric must be one of {', '.join(map(repr, get_args(Metric)))}, not {metric!r}")
-    if not 0 < confidence < 1:
+    choice("metric", metric, get_args(Metric))
+    whole_number("n_resamples", n_resamples, least=1)
+    if not 0 < number("confidence", confidence) < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence!r}")
-    if n_resamples < 1:
-        raise ValueError(f"n_resamples must be at least 1, not {n_resamples!r}")
     if "run" not in result.dims:
         raise EvaluationError("result: is of one run; evaluate several together: evaluate(cat, [one, other], targets)")
     if "intersection" not in result:
