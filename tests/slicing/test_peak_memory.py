@@ -32,7 +32,7 @@ def take_in_pieces(mebibytes: int) -> None:
 def measure(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """By the kernel's mark, and as where there is none."""
     if request.param == "sampled":
-        monkeypatch.setattr(module, "_reset_high_water_mark", lambda: False)
+        monkeypatch.setattr(module, "restart_peak", lambda: False)
     return str(request.param)
 
 

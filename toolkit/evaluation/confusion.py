@@ -50,9 +50,8 @@ class ConfusionMatrix:
         check_ignore_index(ignore_index)
         self.n_classes = whole_number("n_classes", n_classes, least=1)
         self.ignore_index = ignore_index
-        self.n_predicted = whole_number(
-            "n_predicted", n_classes if n_predicted is None else n_predicted, least=n_classes
-        )
+        n_columns = n_classes if n_predicted is None else n_predicted
+        self.n_predicted = whole_number("n_predicted", n_columns, least=n_classes)
         self._keeps_device = device is not None
         self._matrix = torch.zeros(n_classes, self.n_predicted, dtype=torch.int64, device=device or "cpu")
 
@@ -130,9 +129,7 @@ class ConfusionMatrix:
         return counts[:size]
 
     def _unknown_value(self, prediction: Tensor, target: Tensor) -> ValueError:
-        counted = (
-            torch.ones_like(target, dtype=torch.bool) if self.ignore_index is None else target != self.ignore_index
-        )
+        counted: Tensor | bool = self.ignore_index is None or target != self.ignore_index
         wrong = target[counted & ((target < 0) | (target >= self.n_classes))]
         if wrong.numel():
             ignored = "" if self.ignore_index is None else f" and not the ignore index {self.ignore_index}"

@@ -77,23 +77,18 @@ def evaluation_dataset(
         if totals.per_image:
             dataset = dataset.assign(_per_image(index, totals))
         datasets.append(dataset)
-    descriptions = {
+    told = {
+        "run": [run.run_id for run in runs],
         "model": [run.model for run in runs],
         "correspondence": [match.description for match in matches],
     }
     if several:
         same = {name: datasets[0][name] for name in _OF_TARGETS if name in datasets[0]}
         result = xr.concat([dataset.drop_vars(same) for dataset in datasets], dim="run", join="exact").assign(same)
-        result = result.assign_coords(
-            {
-                name: ("run", _texts(texts))
-                for name, texts in {"run": [run.run_id for run in runs], **descriptions}.items()
-            }
-        )
+        result = result.assign_coords({name: ("run", _texts(texts)) for name, texts in told.items()})
     else:
-        result = datasets[0].assign_attrs(
-            run_id=runs[0].run_id, **{name: texts[0] for name, texts in descriptions.items()}
-        )
+        (run_id,), (model,), (correspondence,) = told.values()
+        result = datasets[0].assign_attrs(run_id=run_id, model=model, correspondence=correspondence)
     if totals.per_image:
         rows = np.array(totals.rows)
         result = result.assign_coords(image=rows, uri=("image", _texts(selection.uris[row] for row in rows)))

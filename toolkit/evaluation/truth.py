@@ -24,10 +24,10 @@ class TrueLabels:
     name: str
     """What messages call it."""
     indices: npt.NDArray[np.unsignedinteger]
-    """Index of each pixel's class among those that are evaluated, or the decoder's ``uncounted``; ``(height, width)``."""
+    """Index of each pixel's class among those evaluated, or the decoder's ``uncounted``; ``(height, width)``."""
 
     def check_size(self, shape: tuple[int, ...], whose: str) -> None:
-        """Refuse a mask of another size than ``(height, width)``, which is the size of `whose`, such as ``"the image"``.
+        """Refuse a mask of another size than ``(height, width)``, which is that of `whose`, such as ``"the image"``.
 
         Raises
         ------
@@ -36,8 +36,8 @@ class TrueLabels:
         """
         if self.indices.shape != shape:
             raise EvaluationError(
-                f"{self.name}: has {_size(self.indices.shape)} pixels, but {whose} has {_size(shape)}; give the mask of "
-                "the image as it is segmented (masks are never resized)"
+                f"{self.name}: has {_size(self.indices.shape)} pixels, but {whose} has {_size(shape)}; give the mask "
+                "of the image as it is segmented (masks are never resized)"
             )
 
 

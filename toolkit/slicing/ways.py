@@ -1,17 +1,16 @@
 """The ways in which the slices of an image go through the network: one by one, in threads, in streams, as a batch."""
 
 import functools
-from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from types import TracebackType
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from toolkit.arguments import choice
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Precision, Protocol, SegmentedImage, Segmenter
 from toolkit.segmentation.execution import MAX_BATCH_SIZE, device_of
@@ -29,19 +28,15 @@ def ways_on(device: torch.device) -> tuple[Way, ...]:
     return tuple(way for way in get_args(Way) if _ONLY_ON.get(way, device.type) == device.type)
 
 
-def check_way(way: object, device: torch.device) -> None:
-    """Refuse what is no way, or none on that device.
+def checked_way(way: object, device: torch.device) -> Way:
+    """The way, if there is such a one on a device.
 
     Raises
     ------
     ValueError
-        It is not; the message says which there are.
+        There is not; the message says which there are.
     """
-    allowed: Collection[object] = ways_on(device)
-    if way not in allowed:
-        raise ValueError(
-            f"{way!r} is no way to segment slices with a network on {device}; there are {', '.join(map(repr, allowed))}"
-        )
+    return choice(f"way to segment slices on {device}", way, ways_on(device))
 
 
 class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
@@ -79,7 +74,7 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
         if protocol.mode != "slices":
             raise ValueError(f"protocol.mode={protocol.mode!r} cuts no slices; choose mode='slices'")
         device = device_of(model)
-        check_way(way, device)
+        checked_way(way, device)
         self._n_threads = torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         if way == "threads":
@@ -127,12 +122,7 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
             # What they were told holds for threads to come, too.
             torch.set_num_threads(self._n_threads)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
