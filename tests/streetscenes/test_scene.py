@@ -58,7 +58,7 @@ def test_any_size_and_shape_can_be_had(size: tuple[int, int]) -> None:
     assert len(np.unique(scene.labels)) > 2
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_seed_shows_the_same_scene_at_another_size(seed: int) -> None:
     small, large = generate_scene(seed, 128, 256), generate_scene(seed, 384, 768)
     np.testing.assert_allclose(fractions(small), fractions(large), atol=0.01)

@@ -199,7 +199,7 @@ def _positions_to_measure(
             f"targets: {len(missing)} of {len(done)} images have no mask, such as {selection.uri(missing[0])} (looked "
             f"for: {finder.place}); add the masks, or pass on_missing='skip' to leave these images out"
         )
-    totals.n_without_target = len(missing)
+    totals.n_without["without_target"] = len(missing)
     return sorted(set(done) - set(missing))
 
 
@@ -219,17 +219,14 @@ def _enter(
     except SourceError as error:
         if on_missing == "error":
             raise
-        if error.code == "missing":
-            totals.n_without_target += 1
-        else:
-            totals.n_unreadable_target += 1
+        totals.n_without["without_target" if error.code == "missing" else "unreadable_target"] += 1
         return
     if counts is not None:
         totals.add(int(selection.rows[position]), counts)
-    elif on_missing == "skip":
-        totals.n_without_target += 1
-    else:
+    elif on_missing == "error":
         raise EvaluationError(f"targets: {selection.uri(position)} has no mask; pass on_missing='skip' to leave it out")
+    else:
+        totals.n_without["without_target"] += 1
 
 
 def _nothing_done(selection: Selection) -> str:

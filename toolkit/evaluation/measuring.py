@@ -60,16 +60,7 @@ class Measurer:
         )
 
     def measure(self, position: int, row: int, uri: str) -> ImageMeasure | None:
-        """Measure one image; None if it has no target.
-
-        Parameters
-        ----------
-        position : int
-            Place among the images asked for, which targets are found by.
-        row : int
-            Row in the catalog.
-        uri : str
-            Its URI.
+        """Measure one image, by its place among those asked for, row in the catalog and URI; None: it has no target.
 
         Raises
         ------

@@ -1,6 +1,7 @@
 """Counts that were added up, as the dataset that people look at."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,10 +30,8 @@ class Totals:
     """Classes that have no scores."""
     per_image: bool = True
     """Whether values per image are kept."""
-    n_without_target: int = 0
-    """Images that are done but have no mask."""
-    n_unreadable_target: int = 0
-    """Images whose mask cannot be read."""
+    n_without: Counter[str] = field(default_factory=Counter)
+    """Images that are done but ``"without_target"``, or that have an ``"unreadable_target"``."""
     rows: list[int] = field(default_factory=list)
     """Rows of the images that were evaluated."""
     intersection: list[npt.NDArray[np.uint32]] = field(default_factory=list)
@@ -73,7 +72,9 @@ def evaluation_dataset(
         dataset = score(totals.counts.confusions[index], totals.excluded).to_xarray(matches[0].class_names)
         if totals.counts.borders:
             dataset["border_error"] = totals.counts.borders[index].value
-        dataset["n_images"] = _outcome_counts(selection.left_out(run), totals)
+        without = {name: totals.n_without[name] for name in ("without_target", "unreadable_target")}
+        outcomes = {"evaluated": len(totals.rows)} | selection.left_out(run) | without
+        dataset = dataset.assign_coords(outcome=_texts(outcomes)).assign(n_images=("outcome", [*outcomes.values()]))
         if totals.per_image:
             dataset = dataset.assign(_per_image(index, totals))
         datasets.append(dataset)
@@ -97,18 +98,6 @@ def evaluation_dataset(
 
 def _texts(texts: Iterable[str]) -> npt.NDArray[np.object_]:
     return np.array(list(texts), dtype=object)
-
-
-def _outcome_counts(left_out: Mapping[str, int], totals: Totals) -> "xr.DataArray":
-    import xarray as xr
-
-    counts = {
-        "evaluated": len(totals.rows),
-        **left_out,
-        "without_target": totals.n_without_target,
-        "unreadable_target": totals.n_unreadable_target,
-    }
-    return xr.DataArray(list(counts.values()), coords={"outcome": _texts(counts)}, dims="outcome")
 
 
 def _per_image(index: int, totals: Totals) -> dict[str, Any]:

@@ -27,13 +27,7 @@ class TrueLabels:
     """Index of each pixel's class among those evaluated, or the decoder's ``uncounted``; ``(height, width)``."""
 
     def check_size(self, shape: tuple[int, ...], whose: str) -> None:
-        """Refuse a mask of another size than ``(height, width)``, which is that of `whose`, such as ``"the image"``.
-
-        Raises
-        ------
-        EvaluationError
-            It has another one.
-        """
+        """Refuse a mask of another size than ``(height, width)``, which is that of `whose`, such as ``"the image"``."""
         if self.indices.shape != shape:
             raise EvaluationError(
                 f"{self.name}: has {_size(self.indices.shape)} pixels, but {whose} has {_size(shape)}; give the mask "
@@ -68,13 +62,7 @@ class Truth:
         covariates: Mapping[str, Sequence[Any] | np.ndarray] | None = None,
         limits: ReadLimits = DEFAULT_LIMITS,
     ) -> "Truth":
-        """The truth that a person names: `targets` as for `toolkit.evaluate`, and the classes by `match`.
-
-        Raises
-        ------
-        EvaluationError
-            `targets` names nothing, has the wrong length, or is of no kind that is known.
-        """
+        """The truth that a person names: parameters as for `toolkit.evaluate` and `find_targets`."""
         finder = find_targets(targets, uris, covariates or {}, dataset)
         if dataset is None:
             encoding = MaskEncoding.plain(len(match.class_names), ignore_index)
@@ -83,14 +71,7 @@ class Truth:
         return cls(finder, MaskDecoder(encoding, match.of_target, len(match.class_names)), limits)
 
     def read(self, position: int, uri: str) -> TrueLabels | None:
-        """The true labels of an image; None if it has no target.
-
-        Parameters
-        ----------
-        position : int
-            Place of the image among those that are evaluated.
-        uri : str
-            What it is called.
+        """The true labels of an image, by its place among those evaluated and its URI; None if it has no target.
 
         Raises
         ------
