@@ -77,44 +77,39 @@ class Share:
         self.whole += int(np.count_nonzero(among))
 
 
+@dataclass(eq=False)
 class Quality:
-    """How right the label maps of images that are cut into one grid are.
+    """How right the label maps of images that are cut into one grid are."""
 
-    Parameters
-    ----------
-    cut : Cut
-        The grid.
-    border_width : int
-        Pixels on each side of a seam that are near it.
-    labelled : LabelledImages
-        Says what is compared with what.
-    """
+    slices: tuple[int, int]
+    """(rows, columns) of the grid."""
+    border_width: int
+    """Pixels on each side of a seam that are near it."""
+    labelled: LabelledImages
+    """Says what is compared with what."""
+    border: Share = field(default_factory=Share)
+    """Wrong pixels among those near the seams."""
+    border_unsliced: Share = field(default_factory=Share)
+    """Wrong pixels in the same places of images that are not cut."""
+    interior: Share = field(default_factory=Share)
+    """Wrong pixels among the others."""
+    agreement: Share = field(default_factory=Share)
+    """Pixels with the label that they have without slices."""
 
-    def __init__(self, cut: Cut, border_width: int, labelled: LabelledImages) -> None:
-        self.border = Share()
-        """Wrong pixels among those near the seams."""
-        self.border_unsliced = Share()
-        """Wrong pixels in the same places of images that are not cut."""
-        self.interior = Share()
-        """Wrong pixels among the others."""
-        self.agreement = Share()
-        """Pixels with the label that they have without slices."""
+    def __post_init__(self) -> None:
+        n_classes = self.labelled.n_classes
         # A column more, for classes of the model that are none of those evaluated.
-        self.confusion = ConfusionMatrix(labelled.n_classes, labelled.uncounted, n_predicted=labelled.n_classes + 1)
-        """Pixels by true and predicted class."""
-        self._cut = cut
-        self._border_width = border_width
-        self._labelled = labelled
+        self.confusion = ConfusionMatrix(n_classes, self.labelled.uncounted, n_predicted=n_classes + 1)
 
     def add(self, image: LabelledImage, labels: np.ndarray, unsliced: np.ndarray) -> None:
         """Count one image, given the model's label maps ``(height, width)`` with and without slices."""
         target = image.target
-        prediction = self._labelled.evaluated(labels)
+        prediction = self.labelled.evaluated(labels)
         self.confusion.update(prediction, target)
-        counted = target != self._labelled.uncounted
+        counted = target != self.labelled.uncounted
         height, width = target.shape
-        near = near_seams(height, width, self._cut.slices, self._border_width)
+        near = near_seams(height, width, self.slices, self.border_width)
         self.border.add(prediction != target, near & counted)
-        self.border_unsliced.add(self._labelled.evaluated(unsliced) != target, near & counted)
+        self.border_unsliced.add(self.labelled.evaluated(unsliced) != target, near & counted)
         self.interior.add(prediction != target, ~near & counted)
         self.agreement.add(labels == unsliced, np.ones_like(near))

@@ -157,7 +157,7 @@ def study_slicing(
         trials = [trial_of(cut, way) for cut in cuts for way in chosen]
         memory = [trial.measure_memory(labelled, device) for trial in trials]
         unsliced = SlicedSegmenter(model, base, "one by one", precision=precision)
-        qualities = {cut: Quality(cut, border_width, labelled) for cut in cuts}
+        qualities = {cut: Quality(cut.slices, border_width, labelled) for cut in cuts}
         for position, image in enumerate(labelled.images):
             for turn in range(position, position + repeats):
                 for trial in trials[:: 1 if turn % 2 else -1]:
