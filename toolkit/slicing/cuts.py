@@ -89,5 +89,4 @@ def _near(side: int, n_slices: int, distance: int) -> npt.NDArray[np.bool_]:
     n_slices = min(n_slices, side)
     seams = np.arange(1, n_slices) * (side / n_slices)
     centres = np.arange(side) + 0.5
-    near: npt.NDArray[np.bool_] = np.abs(centres[:, None] - seams).min(axis=1, initial=np.inf) < distance
-    return near
+    return np.asarray(np.abs(centres[:, None] - seams).min(axis=1, initial=np.inf) < distance)

@@ -29,8 +29,7 @@ class LabelledImage:
     pixels: npt.NDArray[np.uint8]
     """RGB, uint8 ``(height, width, 3)``."""
     target: npt.NDArray[np.unsignedinteger]
-    """Index of the class that each pixel has among those evaluated, or `LabelledImages.uncounted`; ``(height,
-    width)``."""
+    """Index of each pixel's class among those evaluated, or `LabelledImages.uncounted`; ``(height, width)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,8 +62,7 @@ class LabelledImages:
 
     def evaluated(self, labels: np.ndarray) -> npt.NDArray[np.uint16]:
         """A label map of the model in the classes that are evaluated."""
-        indices: npt.NDArray[np.uint16] = self.of_prediction[labels]
-        return indices
+        return np.asarray(self.of_prediction[labels])
 
 
 def labelled_images(
@@ -124,9 +122,8 @@ def _labelled(image: Any, number: int, name: str, truth: Truth) -> LabelledImage
     pixels = _pixels(image, number, name)
     target = truth.read(number, name)
     if target is None:
-        raise EvaluationError(
-            f"targets: {name} has no mask (looked for: {truth.finder.place}); add it, or leave the image out"
-        )
+        place = truth.finder.place
+        raise EvaluationError(f"targets: {name} has no mask (looked for: {place}); add it, or leave the image out")
     target.check_size(pixels.shape[:2], "the image")
     return LabelledImage(pixels, target.indices)
 

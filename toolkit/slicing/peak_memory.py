@@ -27,7 +27,7 @@ class PeakMemory:
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> PeakMemory:
-    """Do something, and measure the memory that it takes at its peak.
+    """Do something, and measure the memory that it takes at its peak, beyond what was in use before.
 
     Parameters
     ----------

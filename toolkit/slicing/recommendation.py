@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import humanize
 import pandas as pd
 import xarray as xr
 
@@ -41,7 +42,8 @@ class SlicingRecommendation:
     """The reason, in words."""
 
     def __str__(self) -> str:
-        costs = f"{self.seconds * 1000:.0f} ms and {self.memory / 2**20:.0f} MiB per image"
+        memory = humanize.naturalsize(self.memory, binary=True, format="%.4g")
+        costs = f"{self.seconds * 1000:.0f} ms and {memory} per image"
         kept = f"{self.quality} {self.value:.4f}"
         return f"{Cut(self.slices, self.overlap)}, {self.way}\n  {costs}, {kept}\n  {self.why}"
 

@@ -129,7 +129,12 @@ def study_slicing(
         "(rows, columns) pairs such as ((1, 1), (2, 2))",
         lambda grid: Protocol(mode="slices", slices=grid).slices,
     )
-    shares = _each_once("overlaps", overlaps, "fractions such as (0.0, 0.25)", _checked_overlap)
+    shares = _each_once(
+        "overlaps",
+        overlaps,
+        "fractions such as (0.0, 0.25)",
+        lambda overlap: number("overlaps", overlap, least=0, most=_MOST_OVERLAP, what="fractions of a slice"),
+    )
     there = ways_on(device)
     chosen = _each_once(
         "ways", there if ways is None else ways, f"names such as {there!r}", lambda way: checked_way(way, device)
@@ -191,17 +196,13 @@ def _each_once(name: str, values: object, wanted: str, check: Callable[[Any], Va
     """The values, each of them checked; at least one, and none twice."""
     if isinstance(values, str) or not isinstance(values, Iterable):
         raise TypeError(f"{name} must be a sequence of {wanted}, not {values!r}")
-    checked = [check(value) for value in values]
+    checked = tuple(check(value) for value in values)
     if not checked:
         raise ValueError(f"{name} is empty; give at least one of {wanted}")
-    twice = [value for value in checked if checked.count(value) > 1]
-    if twice:
-        raise ValueError(f"{name} holds {twice[0]!r} twice; name each once")
-    return tuple(checked)
-
-
-def _checked_overlap(overlap: object) -> float:
-    return number("overlaps", overlap, least=0, most=_MOST_OVERLAP, what="fractions of a slice")
+    for value in checked:
+        if checked.count(value) > 1:
+            raise ValueError(f"{name} holds {value!r} twice; name each once")
+    return checked
 
 
 def _count(

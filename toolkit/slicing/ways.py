@@ -1,6 +1,7 @@
 """The ways in which the slices of an image go through the network: one by one, in threads, in streams, as a batch."""
 
 import functools
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -84,7 +85,9 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
             model = replace(model, network=_InThreads(model.network, self._pool).eval())
         elif way == "streams":
             model = replace(model, network=_InStreams(model.network, device).eval())
-        execution = Execution(precision=precision, batch_size=1 if way == "one by one" else _slices_in_all(protocol))
+        n_slices = math.prod(protocol.slices) * (2 if protocol.flip else 1)
+        batch_size = 1 if way == "one by one" else min(n_slices, MAX_BATCH_SIZE)
+        execution = Execution(precision=precision, batch_size=batch_size)
         self._segmenter = Segmenter(model, protocol, execution=execution)
 
     def segment(self, pixels: np.ndarray) -> SegmentedImage:
@@ -126,11 +129,6 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
         self.close()
 
 
-def _slices_in_all(protocol: Protocol) -> int:
-    rows, columns = protocol.slices
-    return min(rows * columns * (2 if protocol.flip else 1), MAX_BATCH_SIZE)
-
-
 class _InThreads(nn.Module):
     """A network that sees each crop of a batch in a thread."""
 
@@ -158,7 +156,7 @@ class _InStreams(nn.Module):
         super().__init__()
         self.network = network
         self._device = device
-        self._streams = [_new_stream(device) for _ in range(_N_STREAMS)]
+        self._streams = [torch.cuda.Stream(device) for _ in range(_N_STREAMS)]  # type: ignore[no-untyped-call]
 
     def forward(self, crops: Tensor) -> Tensor:
         main = torch.cuda.current_stream(self._device)
@@ -172,7 +170,3 @@ class _InStreams(nn.Module):
         for stream in self._streams:
             main.wait_stream(stream)
         return torch.cat(outputs)
-
-
-def _new_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
