@@ -21,7 +21,6 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 import xarray as xr
-from toolkit.study import plot_slicing, recommend_slicing, study_slicing
 
 import toolkit as tk
 from benchmarks.street_network import StreetNetwork
@@ -29,6 +28,7 @@ from streetscenes import SceneFiles, write_scenes
 from streetscenes.labels import EVALUATED, IGNORE_INDEX
 from toolkit.evaluation import read_mask
 from toolkit.models import Normalization
+from toolkit.slicing import plot_slicing, recommend_slicing, study_slicing
 from toolkit.sources import read_image
 
 RESULTS = Path(__file__).parent / "results"

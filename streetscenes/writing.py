@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from streetscenes.arguments import check_count, check_side
+from streetscenes.labels import to_colors
 from streetscenes.scene import GENERATOR_VERSION, generate_scene
 
 _RECORD = "scenes.json"
@@ -118,9 +119,8 @@ def write_scenes(
     root = Path(folder)
     made = {"generator_version": GENERATOR_VERSION, "seed": seed, "height": height, "width": width}
     _record(root, {f"{name}/{city}": {**made, "n": count} for name, count in counts.items()})
-    palette = _palette() if color else None
     jobs = [
-        _Job(scene_seed(seed, name, number), height, width, _files(root, name, city, number, color=color), palette)
+        _Job(scene_seed(seed, name, number), height, width, _files(root, name, city, number, color=color))
         for name, count in counts.items()
         for number in range(count)
     ]
@@ -139,7 +139,6 @@ class _Job:
     height: int
     width: int
     files: SceneFiles
-    palette: np.ndarray | None
 
 
 def _write_scene(job: _Job) -> SceneFiles:
@@ -152,8 +151,8 @@ def _write_scene(job: _Job) -> SceneFiles:
     _save(scene.image, files.image)
     _save(scene.label_ids, files.label_ids)
     _save(scene.labels, files.train_ids)
-    if files.color is not None and job.palette is not None:
-        _save(job.palette[scene.label_ids], files.color)
+    if files.color is not None:
+        _save(to_colors(scene.label_ids), files.color)
     return files
 
 
@@ -218,13 +217,3 @@ def _checked_splits(n: int, split: str | Mapping[str, int]) -> dict[str, int]:
 def _check_name(argument: str, name: str, pattern: str, allowed: str) -> None:
     if not isinstance(name, str) or not re.fullmatch(pattern, name, re.ASCII):
         raise ValueError(f"{argument} is {name!r}, but it is part of a file's name: use {allowed}")
-
-
-def _palette() -> np.ndarray:
-    """The colour of each label id, uint8 ``(256, 3)``."""
-    from toolkit.models import load_dataset
-
-    palette = np.zeros((256, 3), np.uint8)
-    colors = load_dataset("cityscapes-35").palette
-    palette[: len(colors)] = colors
-    return palette

@@ -263,7 +263,7 @@ class TestPublish:
 class TestEstimate:
     def test_it_says_what_is_to_come_and_writes_nothing(self, small_photos: list[Path], tmp_path: Path) -> None:
         catalog = tk.Catalog.create(tmp_path / "demo.zarr", images=small_photos[:2])
-        given = ("--preset", "segformer", "--scales", "0.5,1", "--no-flip")
+        given = ("--preset", "segformer", "--scales", "0.5,1", "--no-flip", "--crop-size", 65, "--stride", 65)
         result = segscape("estimate", tmp_path / "demo.zarr", *given)
         assert result.exit_code == 0, result.output
         assert "2 of 2 images are pending for deeplabv3-mobilenetv2-voc at scales 0.5, 1\n" in result.output
@@ -271,7 +271,7 @@ class TestEstimate:
         assert catalog.runs().empty
 
     def test_before_there_is_a_catalog(self, small_photos: list[Path], tmp_path: Path) -> None:
-        result = segscape("estimate", small_photos[0].parent, "--scales", "1", "--sample", "1")
+        result = segscape("estimate", small_photos[0].parent, "--scales", "1", "--sample", "1", "--crop-size", 97)
         assert result.exit_code == 0, result.output
         assert f"{len(small_photos)} of {len(small_photos)} images are pending" in result.output
         assert "at scale 1, mirrored too" in result.output  # as the notebook does it

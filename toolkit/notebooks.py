@@ -22,16 +22,17 @@ from papermill.exceptions import PapermillExecutionError, PapermillMissingParame
 
 from toolkit.catalog.provenance import NOTEBOOK_VARIABLE, PARAMETERS_VARIABLE
 from toolkit.display import LiveDisplay
+from toolkit.errors import ToolkitError
 
 _ENGINE = "segscape"
 _QUIET = ["--IPKernelApp.log_level=50"]  # a newcomer's terminal is for the notebook's own words; it holds its errors
 
 
-class ParameterError(ValueError):
+class ParameterError(ToolkitError, ValueError):
     """A parameter that the notebook does not have, or a value that is not of its type."""
 
 
-class NotebookError(RuntimeError):
+class NotebookError(ToolkitError, RuntimeError):
     """A cell of the notebook raised; the executed notebook holds the traceback."""
 
 

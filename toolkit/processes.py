@@ -1,4 +1,4 @@
-"""Processes of this machine: which they are, whether they live, and their end."""
+"""Processes of this machine: which they are, whether they live, what they take, and their end."""
 
 import contextlib
 import signal
@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 _POLL_SECONDS = 0.05
+_UNSETTLED_BYTES = 2**20
 
 
 def place() -> str:
@@ -52,3 +53,18 @@ def end(processes: Collection[psutil.Process], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (left := list(filter(is_alive, left))):
             time.sleep(_POLL_SECONDS)
+
+
+def restart_peak() -> bool:
+    """Have the kernel note from now on how much memory this process takes at most; False where it cannot."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+        return peak_resident_bytes() - psutil.Process().memory_info().rss < _UNSETTLED_BYTES
+    except (OSError, KeyError):
+        return False
+
+
+def peak_resident_bytes() -> int:
+    """The most resident memory of this process since it began or `restart_peak`, on Linux."""
+    lines = (line.partition(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int({key: value for key, _, value in lines}["VmHWM"].split()[0]) * 1024

@@ -82,7 +82,7 @@ class TestSums:
 
 
 def test_arguments_are_checked() -> None:
-    with pytest.raises(ValueError, match="width must be a whole number of pixels of at least 1, not 0"):
+    with pytest.raises(ValueError, match="width must be a whole number of at least 1, not 0"):
         BorderError(0)
     with pytest.raises(ValueError, match=r"must have shape \(..., height, width\), not \(3,\)"):
         border_error(np.zeros(3, int), np.zeros(3, int))

@@ -91,7 +91,7 @@ class TestIntervals:
         (TestByHand.RESULT, {"baseline": "run 9"}, EvaluationError, "'run 9' is none of the runs run 0, run 1"),
         (TestByHand.RESULT, {"metric": "IoU"}, ValueError, "metric must be one of 'mIoU', 'aAcc', not 'IoU'"),
         (TestByHand.RESULT, {"confidence": 95}, ValueError, "confidence must be between 0 and 1, not 95"),
-        (TestByHand.RESULT, {"n_resamples": 0}, ValueError, "n_resamples must be at least 1"),
+        (TestByHand.RESULT, {"n_resamples": 0}, ValueError, "n_resamples must be a whole number of at least 1, not 0"),
     ],
 )
 def test_mistakes_are_named(result: xr.Dataset, options: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -145,7 +145,7 @@ class TestMistakes:
             ConfusionMatrix(0)
         with pytest.raises(ValueError, match="n_predicted must be a whole number of at least 3, not 2"):
             ConfusionMatrix(3, n_predicted=2)
-        with pytest.raises(TypeError, match=r"ignore_index must be a whole number or None, not 2\.5"):
+        with pytest.raises(TypeError, match=r"ignore_index, unless None, must be a whole number, not 2\.5"):
             ConfusionMatrix(3, 2.5)  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from toolkit.models import Model, Normalization
 from toolkit.segmentation import Protocol
 from toolkit.slicing.cuts import Cut
-from toolkit.slicing.results import CutMeasures, WayMeasures, slicing_dataset
+from toolkit.slicing.study import Measures, slicing_dataset
 
 RADIUS = 8
 """Pixels that the wide network sees to each side."""
@@ -138,17 +138,16 @@ def made_up_study() -> MakeStudy:
             overlaps,
             ways,
             {
-                cut: CutMeasures(
+                (cut, way): Measures(
                     mIoU=found[key][0],
                     border_error_unsliced=0.2,
                     n_slices=cut.slices[0] * cut.slices[1],
                     redundancy=1.0,
+                    seconds=found[key][1][way][0],
+                    memory=found[key][1][way][1] * 2**20,
+                    way_agreement=1.0,
                     **others,
                 )
-                for cut, key in cuts.items()
-            },
-            {
-                (cut, way): WayMeasures(found[key][1][way][0], found[key][1][way][1] * 2**20, 1.0)
                 for cut, key in cuts.items()
                 for way in ways
             },
@@ -158,6 +157,7 @@ def made_up_study() -> MakeStudy:
                 "model": "m",
                 "device": "cpu",
                 "n_images": 2,
+                "border_width": 8,
             },
         )
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import xarray as xr
-from toolkit.study import recommend_slicing
+
+from toolkit.slicing import recommend_slicing
 
 MakeStudy = Callable[..., xr.Dataset]
 
@@ -106,11 +107,15 @@ def test_the_whole_image_has_no_overlap_to_speak_of(study: xr.Dataset) -> None:
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"quality": "border_error"}, ValueError, "quality='border_error' is not one of 'mIoU', 'mF1', 'aAcc'"),
-        ({"tolerance": -0.1}, ValueError, "tolerance=-0.1 must be at least 0"),
-        ({"tolerance": math.nan}, ValueError, "tolerance=nan must be at least 0"),
-        ({"tolerance": "1 %"}, TypeError, "tolerance must be a number, not '1 %'"),
-        ({"memory_limit": 1e9}, TypeError, "memory_limit must be a whole number of bytes or None, not 1000000000.0"),
+        (
+            {"quality": "border_error"},
+            ValueError,
+            "quality must be one of 'mIoU', 'mF1', .* not 'border_error'",
+        ),
+        ({"tolerance": -0.1}, ValueError, "tolerance must be a number of at least 0, not -0.1"),
+        ({"tolerance": math.nan}, ValueError, "tolerance must be a number of at least 0, not nan"),
+        ({"tolerance": "1 %"}, TypeError, "tolerance must be a number of at least 0, not '1 %'"),
+        ({"memory_limit": 1e9}, TypeError, r"memory_limit \(bytes\) must be a whole number, not 1000000000.0"),
     ],
 )
 def test_an_argument_that_is_not_allowed_is_named(

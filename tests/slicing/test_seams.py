@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toolkit.segmentation import Protocol, levels
-from toolkit.slicing.seams import near_seams
+from toolkit.slicing.cuts import near_seams
 
 
 def test_a_single_slice_has_no_seams() -> None:

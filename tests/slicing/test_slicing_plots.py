@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
-from toolkit.study import plot_slicing, recommend_slicing
+
+from toolkit.slicing import plot_slicing, recommend_slicing
 
 MakeStudy = Callable[..., xr.Dataset]
 

@@ -6,11 +6,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from toolkit.study import SlicedSegmenter, Way
 from torch import Tensor, nn
 
 from toolkit.models import Model
 from toolkit.segmentation import Protocol, segment_image
+from toolkit.slicing import SlicedSegmenter, Way
 
 MakeModel = Callable[..., Model]
 Noise = Callable[..., np.ndarray]
@@ -180,5 +180,5 @@ def test_a_protocol_that_cuts_no_slices_is_refused(pixel_model: Model) -> None:
 
 @pytest.mark.parametrize("way", ["streams", "Threads", None, 3])
 def test_what_is_no_way_on_a_cpu_is_refused(pixel_model: Model, way: Way) -> None:
-    with pytest.raises(ValueError, match=r"on cpu; there are 'one by one', 'threads', 'batch'"):
+    with pytest.raises(ValueError, match=r"on cpu must be one of 'one by one', 'threads', 'batch'"):
         SlicedSegmenter(pixel_model, sliced(2, 2), way)

@@ -1,6 +1,8 @@
 """Sets of scenes on disk: the layout of Cityscapes, and sets that are continued, grown and never mixed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +133,12 @@ def test_wrong_arguments_are_named_before_anything_is_written(
     with pytest.raises(error, match=message):
         write_scenes(tmp_path / "set", **arguments)
     assert not (tmp_path / "set").exists()
+
+
+def test_nothing_of_the_toolkit_is_needed(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules.update(dict.fromkeys(('toolkit', 'torch', 'yaml'))); import streetscenes; "
+        f"streetscenes.write_scenes({str(tmp_path)!r}, 1, height=24, width=48, color=True)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert len(names(tmp_path)) == 5

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -81,6 +82,13 @@ class TestOverlaySheet:
         figure = overlay_sheet(catalog, most=most, columns=columns)
         assert len(shown_pairs(figure.axes)) == most
         assert len(figure.axes) == 2 * columns * -(-most // columns)
+
+    @pytest.mark.parametrize("given", [{"most": -1}, {"columns": 0}, {"columns": 1.5}])
+    def test_numbers_that_make_no_sense_are_refused(self, catalog: Catalog, make_run: MakeRun, given: Any) -> None:
+        make_run(catalog, {})
+        (name,) = given
+        with pytest.raises((TypeError, ValueError), match=f"{name} must be a whole number of at least"):
+            overlay_sheet(catalog, **given)
 
     def test_a_photo_that_was_deleted_is_said_to_be_missing(
         self, catalog: Catalog, photos: list[Path], make_run: MakeRun

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from toolkit.arguments import whole_number
 from toolkit.evaluation.label_maps import LabelMap, check_ignore_index, matching_tensors
 
 
@@ -33,10 +34,8 @@ class BorderError:
     """
 
     def __init__(self, width: int = 3, ignore_index: int | None = 255) -> None:
-        if not isinstance(width, int) or isinstance(width, bool) or width < 1:
-            raise ValueError(f"width must be a whole number of pixels of at least 1, not {width!r}")
         check_ignore_index(ignore_index)
-        self.width = width
+        self.width = whole_number("width", width, least=1)
         self.ignore_index = ignore_index
         self.n_wrong = 0
         self.n_pixels = 0
@@ -89,22 +88,7 @@ class BorderError:
 
 
 def border_error(prediction: LabelMap, target: LabelMap, width: int = 3, ignore_index: int | None = 255) -> float:
-    """Fraction of wrong pixels near the borders between classes of one target; see `BorderError`.
-
-    Parameters
-    ----------
-    prediction, target : numpy.ndarray or torch.Tensor
-        Class indices ``(..., height, width)``.
-    width : int
-        Pixels on each side of a border.
-    ignore_index : int or None
-        Value of the target that is not counted.
-
-    Returns
-    -------
-    float
-        From 0 to 1; NaN if the target has no borders.
-    """
+    """Fraction of wrong pixels near the borders of one target; NaN if it has none. Parameters as for `BorderError`."""
     errors = BorderError(width, ignore_index)
     errors.update(prediction, target)
     return errors.value
@@ -114,14 +98,21 @@ def _near_borders(labels: Tensor, width: int) -> Tensor:
     """Bool of the same shape as the labels ``(..., height, width)``."""
     near = torch.zeros_like(labels, dtype=torch.bool)
     for axis in (-2, -1):
-        n_before = max(labels.shape[axis] - 1, 0)
-        differs = labels.narrow(axis, 0, n_before) != labels.narrow(axis, labels.shape[axis] - n_before, n_before)
-        near.narrow(axis, 0, n_before).logical_or_(differs)
-        near.narrow(axis, labels.shape[axis] - n_before, n_before).logical_or_(differs)
+        before, after = _neighbours(labels, axis, 1)
+        differs = before != after
+        for part in _neighbours(near, axis, 1):
+            part |= differs
     for axis in (-2, -1):
-        touching, side = near.clone(), labels.shape[axis]
-        for distance in range(1, min(width, side)):
-            rest = side - distance
-            near.narrow(axis, 0, rest).logical_or_(touching.narrow(axis, distance, rest))
-            near.narrow(axis, distance, rest).logical_or_(touching.narrow(axis, 0, rest))
+        touching = near.clone()
+        for distance in range(1, min(width, labels.shape[axis])):
+            before, after = _neighbours(touching, axis, distance)
+            near_before, near_after = _neighbours(near, axis, distance)
+            near_before |= after
+            near_after |= before
     return near
+
+
+def _neighbours(values: Tensor, axis: int, distance: int) -> tuple[Tensor, Tensor]:
+    """Views of the values that have another one so far behind them, and of those others."""
+    n_pairs = max(values.shape[axis] - distance, 0)
+    return values.narrow(axis, 0, n_pairs), values.narrow(axis, values.shape[axis] - n_pairs, n_pairs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.arguments import choice, number, whole_number
 from toolkit.evaluation.errors import EvaluationError
 
 if TYPE_CHECKING:
@@ -78,12 +79,10 @@ def compare_runs(
         baseline = run_ids[0]
     if baseline not in run_ids:
         raise EvaluationError(f"baseline: {baseline!r} is none of the runs {', '.join(run_ids)}")
-    numerator, denominator = _counts(result, metric)
-    values = np.empty((n_resamples, len(run_ids)))
-    for start, weights in _draws(result.sizes["image"], n_resamples, seed):
-        sums = [_weighted_sums(weights, counts) for counts in (numerator, denominator)]
-        values[start : start + len(weights)] = _metric(*sums)
-    observed = _metric(*(counts.sum(axis=1, dtype=np.float64)[None] for counts in (numerator, denominator)))[0]
+    counts = _counts(result, metric)
+    n_images = result.sizes["image"]
+    values = np.concatenate([_metric(weights, *counts) for weights in _draws(n_images, n_resamples, seed)])
+    observed = _metric(np.ones((1, n_images)), *counts)[0]
     at_baseline = run_ids.index(baseline)
     differences = values - values[:, [at_baseline]]
     tail = (1 - confidence) / 2
@@ -101,18 +100,16 @@ def compare_runs(
             "confidence": confidence,
             "n_resamples": n_resamples,
             "seed": seed,
-            "n_images": result.sizes["image"],
+            "n_images": n_images,
         },
     )
 
 
 def _check(result: "xr.Dataset", metric: str, confidence: float, n_resamples: int) -> None:
-    if metric not in get_args(Metric):
-        raise ValueError(f"metric must be one of {', '.join(map(repr, get_args(Metric)))}, not {metric!r}")
-    if not 0 < confidence < 1:
+    choice("metric", metric, get_args(Metric))
+    whole_number("n_resamples", n_resamples, least=1)
+    if not 0 < number("confidence", confidence) < 1:
         raise ValueError(f"confidence must be between 0 and 1, not {confidence!r}")
-    if n_resamples < 1:
-        raise ValueError(f"n_resamples must be at least 1, not {n_resamples!r}")
     if "run" not in result.dims:
         raise EvaluationError("result: is of one run; evaluate several together: evaluate(cat, [one, other], targets)")
     if "intersection" not in result:
@@ -133,22 +130,22 @@ def _counts(result: "xr.Dataset", metric: str) -> tuple[npt.NDArray[np.integer],
     return correct, np.broadcast_to(result.image_pixels.values[None, :, None], correct.shape)
 
 
-def _draws(n_images: int, n_resamples: int, seed: int) -> Iterator[tuple[int, npt.NDArray[np.float64]]]:
-    """Pieces of how often each image is drawn in each resample, ``(n_drawn, n_images)``, with where they begin."""
+def _draws(n_images: int, n_resamples: int, seed: int) -> Iterator[npt.NDArray[np.float64]]:
+    """How often each image is drawn in each resample, in parts ``(n_drawn, n_images)``."""
     generator = np.random.default_rng(seed)
     for start in range(0, n_resamples, _PART):
         size = min(_PART, n_resamples - start)
-        yield start, generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=size).astype(np.float64)
+        yield generator.multinomial(n_images, np.full(n_images, 1 / n_images), size=size).astype(np.float64)
 
 
-def _weighted_sums(weights: npt.NDArray[np.float64], counts: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
-    """Sums over the images drawn, ``(n_drawn, n_runs, n_parts)``; exact below 2⁵³."""
-    return np.stack([weights @ counts_of_run for counts_of_run in counts], axis=1)
-
-
-def _metric(numerator: npt.NDArray[np.float64], denominator: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Mean over the parts that occur, ``(n_drawn, n_runs)``."""
-    occurs = denominator > 0
-    fractions = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=occurs)
+def _metric(
+    weights: npt.NDArray[np.float64], numerator: npt.NDArray[np.integer], denominator: npt.NDArray[np.integer]
+) -> npt.NDArray[np.float64]:
+    """Mean over the parts that occur in the images drawn, ``(n_drawn, n_runs)``; sums are exact below 2⁵³."""
+    part, whole = (
+        np.stack([weights @ counts_of_run for counts_of_run in counts], axis=1) for counts in (numerator, denominator)
+    )
+    occurs = whole > 0
+    fractions = np.divide(part, whole, out=np.zeros_like(part), where=occurs)
     with np.errstate(invalid="ignore"):
         return np.asarray(fractions.sum(axis=-1) / occurs.sum(axis=-1))

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from toolkit.arguments import whole_number
 from toolkit.evaluation.label_maps import LabelMap, check_ignore_index, matching_tensors
 
 # Pixels per count: on a CPU what fits its cache is twice as fast; an accelerator wants much at once.
@@ -46,13 +47,11 @@ class ConfusionMatrix:
         n_predicted: int | None = None,
         device: str | torch.device | None = None,
     ) -> None:
-        _check_number("n_classes", n_classes, at_least=1)
         check_ignore_index(ignore_index)
-        if n_predicted is not None:
-            _check_number("n_predicted", n_predicted, at_least=n_classes)
-        self.n_classes = n_classes
+        self.n_classes = whole_number("n_classes", n_classes, least=1)
         self.ignore_index = ignore_index
-        self.n_predicted = n_classes if n_predicted is None else n_predicted
+        n_columns = n_classes if n_predicted is None else n_predicted
+        self.n_predicted = whole_number("n_predicted", n_columns, least=n_classes)
         self._keeps_device = device is not None
         self._matrix = torch.zeros(n_classes, self.n_predicted, dtype=torch.int64, device=device or "cpu")
 
@@ -130,9 +129,7 @@ class ConfusionMatrix:
         return counts[:size]
 
     def _unknown_value(self, prediction: Tensor, target: Tensor) -> ValueError:
-        counted = torch.ones_like(target, dtype=torch.bool)
-        if self.ignore_index is not None:
-            counted = target != self.ignore_index
+        counted: Tensor | bool = self.ignore_index is None or target != self.ignore_index
         wrong = target[counted & ((target < 0) | (target >= self.n_classes))]
         if wrong.numel():
             ignored = "" if self.ignore_index is None else f" and not the ignore index {self.ignore_index}"
@@ -151,8 +148,3 @@ class ConfusionMatrix:
         if not self._keeps_device:
             self._matrix = self._matrix.to(device)
             self._keeps_device = True
-
-
-def _check_number(name: str, value: object, at_least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < at_least:
-        raise ValueError(f"{name} must be a whole number of at least {at_least}, not {value!r}")

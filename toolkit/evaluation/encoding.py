@@ -94,13 +94,12 @@ class MaskDecoder:
         """
         values = self._packed(mask)
         indices: npt.NDArray[np.unsignedinteger]
-        if self.encoding.colors:
-            indices = self._table_of_colors[values]
-        elif values.dtype in (np.uint8, np.uint16):
+        if self.encoding.colors or values.dtype in (np.uint8, np.uint16):
             indices = self._table[values]
         else:
             found, places = np.unique(values, return_inverse=True)
-            indices = self._lookup(found)[places.reshape(values.shape)]
+            meanings = [self._indices.get(value, self._unknown) for value in found.tolist()]
+            indices = np.array(meanings, dtype=self.dtype)[places.reshape(values.shape)]
         if not self.encoding.ignores_unknown:
             wrong = indices == self._unknown
             if wrong.any():
@@ -127,18 +126,12 @@ class MaskDecoder:
 
     @cached_property
     def _table(self) -> npt.NDArray[np.unsignedinteger]:
-        return self._lookup(np.arange(2**16))
-
-    @cached_property
-    def _table_of_colors(self) -> npt.NDArray[np.unsignedinteger]:
-        table = np.full(2**24, self._unknown, dtype=self.dtype)
-        for color, index in self._indices.items():
-            if 0 <= color < len(table):
-                table[color] = index
+        """The index of every colour, or of every value of 16 bits."""
+        table = np.full(2**24 if self.encoding.colors else 2**16, self._unknown, dtype=self.dtype)
+        for stored, index in self._indices.items():
+            if 0 <= stored < len(table):
+                table[stored] = index
         return table
-
-    def _lookup(self, values: np.ndarray) -> npt.NDArray[np.unsignedinteger]:
-        return np.array([self._indices.get(value, self._unknown) for value in values.tolist()], dtype=self.dtype)
 
     def _unknown_value(self, value: int) -> EvaluationError:
         if self.encoding.colors:

@@ -1,5 +1,7 @@
-"""What stands in the way of an evaluation, in words that a person can act on."""
+"""What stands in the way of an evaluation."""
+
+from toolkit.errors import ToolkitError
 
 
-class EvaluationError(ValueError):
+class EvaluationError(ToolkitError, ValueError):
     """Targets, classes and label maps do not fit together; the message names what, and the remedy."""

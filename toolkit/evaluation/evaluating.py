@@ -3,16 +3,19 @@
 import os
 import warnings
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from toolkit.arguments import choice, whole_number
 from toolkit.evaluation.correspondence import ClassMapping, Correspondence, match_classes
-from toolkit.evaluation.encoding import MaskDecoder, MaskEncoding
 from toolkit.evaluation.errors import EvaluationError
-from toolkit.evaluation.measuring import ImageMeasure, Measurer, RunToMeasure, in_order
-from toolkit.evaluation.results import EvaluatedRun, Totals, evaluation_dataset
+from toolkit.evaluation.measuring import ImageMeasure, Measurer
+from toolkit.evaluation.results import Totals, evaluation_dataset
 from toolkit.evaluation.selection import Images, SelectedRun, Selection, select
-from toolkit.evaluation.targets import TargetFinder, find_targets
+from toolkit.evaluation.targets import TargetFinder
+from toolkit.evaluation.truth import Truth
 from toolkit.models import DatasetDescriptor, load_dataset
+from toolkit.pipeline import read_ahead
 from toolkit.sources import ReadLimits, SourceError
 from toolkit.sources.reading import DEFAULT_LIMITS
 from toolkit.sources.uris import local_path
@@ -120,57 +123,40 @@ def evaluate(
     >>> result = evaluate(cat, None, "gtFine/val", dataset="cityscapes-35")  # doctest: +SKIP
     >>> float(result.mIoU), result.iou.sel(class_name="road")  # doctest: +SKIP
     """
-    _check_arguments(on_missing, threads)
+    choice("on_missing", on_missing, get_args(OnMissing))
+    whole_number("threads", threads, least=1)
     descriptor = load_dataset(dataset) if isinstance(dataset, str) else dataset
     selection = select(cat, run_id, images)
-    runs = selection.runs
-    finder = find_targets(
-        targets, [selection.uri(position) for position in range(len(selection.rows))], selection.covariates, descriptor
-    )
-    matches = _match_runs(runs, descriptor, classes)
-    measurer = Measurer(
-        catalog=cat,
-        runs=[RunToMeasure(run.run_id, match.of_prediction) for run, match in zip(runs, matches, strict=True)],
-        finder=finder,
-        decoder=_decoder(matches[0], descriptor, ignore_index),
-        n_classes=len(matches[0].class_names),
-        border_width=border_width,
+    matches = _match_runs(selection.runs, descriptor, classes)
+    truth = Truth.of(
+        targets,
+        [selection.uri(position) for position in range(len(selection.rows))],
+        matches[0],
+        dataset=descriptor,
+        ignore_index=ignore_index,
+        covariates=selection.covariates,
         limits=limits,
     )
-    totals = Totals(measurer.empty(), per_image=per_image, excluded=measurer.decoder.excluded)
-    for position, measured in in_order(
+    measurer = Measurer(cat, [run.run_id for run in selection.runs], matches, truth, border_width)
+    totals = Totals(measurer.empty(), excluded=truth.decoder.excluded, per_image=per_image)
+    for position, measured in read_ahead(
+        _positions_to_measure(selection, truth.finder, on_missing, totals),
         lambda position: measurer.measure(position, int(selection.rows[position]), selection.uri(position)),
-        _positions_to_measure(selection, finder, on_missing, totals),
-        threads,
+        threads=threads,
+        ahead=2 * threads,
     ):
         _enter(totals, selection, position, measured, on_missing)
     if not totals.rows:
-        raise EvaluationError(_nothing_found(selection, finder))
+        raise EvaluationError(_nothing_found(selection, truth.finder))
     if not totals.counts.confusions[0].n_pixels:
-        message = f"not one pixel of {len(totals.rows)} masks is counted: is {_encoding_in_words(descriptor)} right?"
-        warnings.warn(message, stacklevel=2)
-    return evaluation_dataset(
-        [
-            EvaluatedRun(run.run_id, run.model, match.description, selection.left_out(run))
-            for run, match in zip(runs, matches, strict=True)
-        ],
-        totals,
-        selection.uris,
-        matches[0].class_names,
-        attributes={
-            "dataset": "" if descriptor is None else descriptor.name,
-            "targets": finder.place,
-            **({} if border_width is None else {"border_width": border_width}),
-        },
-        several=not (run_id is None or isinstance(run_id, str)),
+        encoding = "ignore_index" if descriptor is None else f"dataset={descriptor.name!r}"
+        warnings.warn(f"not one pixel of {len(totals.rows)} masks is counted: is {encoding} right?", stacklevel=2)
+    several = not (run_id is None or isinstance(run_id, str))
+    return evaluation_dataset(selection, matches, totals, several=several).assign_attrs(
+        dataset="" if descriptor is None else descriptor.name,
+        targets=truth.finder.place,
+        **({} if border_width is None else {"border_width": border_width}),
     )
-
-
-def _check_arguments(on_missing: object, threads: object) -> None:
-    if on_missing not in get_args(OnMissing):
-        raise ValueError(f"on_missing must be one of {', '.join(map(repr, get_args(OnMissing)))}, not {on_missing!r}")
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise ValueError(f"threads must be a whole number of at least 1, not {threads!r}")
 
 
 def _match_runs(
@@ -196,18 +182,6 @@ def _classes_of(run: SelectedRun, runs: Sequence[SelectedRun], classes: ClassMap
     return {name: target for name, target in classes.items() if name not in of_others}
 
 
-def _decoder(match: Correspondence, dataset: DatasetDescriptor | None, ignore_index: int | None) -> MaskDecoder:
-    if dataset is None:
-        encoding = MaskEncoding.plain(len(match.class_names), ignore_index)
-    else:
-        encoding = MaskEncoding.of_dataset(dataset, ignore_index)
-    return MaskDecoder(encoding, match.of_target, len(match.class_names))
-
-
-def _encoding_in_words(dataset: DatasetDescriptor | None) -> str:
-    return "ignore_index" if dataset is None else f"dataset={dataset.name!r}"
-
-
 def _positions_to_measure(
     selection: Selection, finder: TargetFinder, on_missing: OnMissing, totals: Totals
 ) -> list[int]:
@@ -225,7 +199,7 @@ def _positions_to_measure(
             f"targets: {len(missing)} of {len(done)} images have no mask, such as {selection.uri(missing[0])} (looked "
             f"for: {finder.place}); add the masks, or pass on_missing='skip' to leave these images out"
         )
-    totals.n_without_target = len(missing)
+    totals.n_without["without_target"] = len(missing)
     return sorted(set(done) - set(missing))
 
 
@@ -237,23 +211,22 @@ def _exists(target: object) -> bool:
 
 
 def _enter(
-    totals: Totals,
-    selection: Selection,
-    position: int,
-    measured: ImageMeasure | SourceError | None,
-    on_missing: OnMissing,
+    totals: Totals, selection: Selection, position: int, measured: Future[ImageMeasure | None], on_missing: OnMissing
 ) -> None:
     """Add up one image, or count why it is left out."""
-    if isinstance(measured, ImageMeasure):
-        totals.add(int(selection.rows[position]), measured)
+    try:
+        counts = measured.result()
+    except SourceError as error:
+        if on_missing == "error":
+            raise
+        totals.n_without["without_target" if error.code == "missing" else "unreadable_target"] += 1
+        return
+    if counts is not None:
+        totals.add(int(selection.rows[position]), counts)
     elif on_missing == "error":
-        if measured is not None:
-            raise measured
         raise EvaluationError(f"targets: {selection.uri(position)} has no mask; pass on_missing='skip' to leave it out")
-    elif measured is None or measured.code == "missing":
-        totals.n_without_target += 1
     else:
-        totals.n_unreadable_target += 1
+        totals.n_without["without_target"] += 1
 
 
 def _nothing_done(selection: Selection) -> str:

@@ -4,22 +4,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from toolkit.arguments import whole_number
+
 LabelMap = np.ndarray | Tensor
 """Class index per pixel: integers of any width."""
 
 
 def matching_tensors(prediction: LabelMap, target: LabelMap) -> tuple[Tensor, Tensor]:
     """Prediction and target as tensors, on the prediction's device unless only the target lies on an accelerator.
-
-    Parameters
-    ----------
-    prediction, target : numpy.ndarray or torch.Tensor
-        Integers, of one shape.
-
-    Returns
-    -------
-    tuple of torch.Tensor
-        Both, sharing memory with what was given where that is possible.
 
     Raises
     ------
@@ -39,34 +31,27 @@ def matching_tensors(prediction: LabelMap, target: LabelMap) -> tuple[Tensor, Te
 
 
 def check_ignore_index(ignore_index: object) -> None:
-    """Refuse what cannot be the value of a pixel.
+    """Refuse what cannot be the value of a pixel; None ignores none.
 
     Raises
     ------
     TypeError
         It is neither a whole number nor None.
     """
-    if ignore_index is not None and (not isinstance(ignore_index, int) or isinstance(ignore_index, bool)):
-        raise TypeError(f"ignore_index must be a whole number or None, not {ignore_index!r}")
+    if ignore_index is not None:
+        whole_number("ignore_index, unless None,", ignore_index)
 
 
 def _integer_tensor(name: str, labels: object) -> Tensor:
     if isinstance(labels, np.ndarray):
-        if labels.dtype.kind not in "iu":
-            raise TypeError(f"{name} must hold integers, not {labels.dtype}; take the argmax over the classes first")
-        # Torch wraps only memory that it may write to, in the machine's byte order, and computes with signed types.
-        native = labels.astype(labels.dtype.newbyteorder("="), copy=False)
-        signed = (
-            native if native.dtype.kind == "i" or native.dtype == np.uint8 else native.astype(_signed(native.dtype))
-        )
-        backwards = any(stride < 0 for stride in signed.strides)
-        return torch.from_numpy(signed.copy() if backwards else np.require(signed, requirements=["C", "W"]))
-    if isinstance(labels, Tensor):
-        if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-            raise TypeError(f"{name} must hold integers, not {labels.dtype}; take the argmax over the classes first")
-        return labels.to(torch.int32) if labels.dtype == torch.uint16 else labels
-    raise TypeError(f"{name} must be a numpy array or a torch tensor of class indices, not {type(labels).__name__}")
-
-
-def _signed(dtype: np.dtype) -> type[np.signedinteger]:
-    return np.int32 if dtype == np.uint16 else np.int64
+        if labels.dtype.kind in "iu":
+            # A copy, as torch takes neither another byte order, nor what runs backwards or may not be written to; and
+            # signed, as torch hardly computes with other integers.
+            signed = np.uint8 if labels.dtype == np.uint8 else np.int32 if labels.dtype.itemsize <= 2 else np.int64
+            return torch.from_numpy(np.array(labels, signed, order="C"))
+    elif isinstance(labels, Tensor):
+        if not (labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool):
+            return labels.to(torch.int32) if labels.dtype == torch.uint16 else labels
+    else:
+        raise TypeError(f"{name} must be a numpy array or a torch tensor of class indices, not {type(labels).__name__}")
+    raise TypeError(f"{name} must hold integers, not {labels.dtype}; take the argmax over the classes first")

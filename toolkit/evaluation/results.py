@@ -1,34 +1,23 @@
 """Counts that were added up, as the dataset that people look at."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from toolkit.evaluation.correspondence import Correspondence
 from toolkit.evaluation.measuring import ImageMeasure
 from toolkit.evaluation.metrics import score
+from toolkit.evaluation.selection import Selection
 
 if TYPE_CHECKING:
     import xarray as xr
 
-# Variables that say something of the targets alone, and are the same for all runs.
 _OF_TARGETS = ("support", "image_pixels")
-
-
-@dataclass(frozen=True)
-class EvaluatedRun:
-    """A run, as the result speaks of it."""
-
-    run_id: str
-    """Its id."""
-    model: str
-    """Name of its model."""
-    correspondence: str
-    """How its classes and those of the masks were brought together."""
-    left_out: Mapping[str, int]
-    """Images that were not measured, whatever their targets, by why."""
+"""Variables that say something of the targets alone, and are the same for all runs."""
 
 
 @dataclass(eq=False)
@@ -39,12 +28,10 @@ class Totals:
     """Sums over images."""
     excluded: tuple[int, ...] = ()
     """Classes that have no scores."""
-    n_without_target: int = 0
-    """Images that are done but have no mask."""
-    n_unreadable_target: int = 0
-    """Images whose mask cannot be read."""
     per_image: bool = True
     """Whether values per image are kept."""
+    n_without: Counter[str] = field(default_factory=Counter)
+    """Images that are done but ``"without_target"``, or that have an ``"unreadable_target"``."""
     rows: list[int] = field(default_factory=list)
     """Rows of the images that were evaluated."""
     intersection: list[npt.NDArray[np.uint32]] = field(default_factory=list)
@@ -74,75 +61,43 @@ class Totals:
 
 
 def evaluation_dataset(
-    runs: Sequence[EvaluatedRun],
-    totals: Totals,
-    uris: Sequence[str],
-    class_names: Sequence[str],
-    *,
-    attributes: Mapping[str, Any],
-    several: bool,
+    selection: Selection, matches: Sequence[Correspondence], totals: Totals, *, several: bool
 ) -> "xr.Dataset":
-    """Everything as `toolkit.evaluate` returns it.
-
-    Parameters
-    ----------
-    runs : sequence of EvaluatedRun
-        In order.
-    totals : Totals
-        What was counted.
-    uris : sequence of str
-        URI of each row of the catalog.
-    class_names : sequence of str
-        The classes that were evaluated.
-    attributes : mapping
-        What else the result says of itself.
-    several : bool
-        Whether there is a dimension ``run``.
-
-    Returns
-    -------
-    xarray.Dataset
-        See `toolkit.evaluate`.
-    """
-    import pandas as pd
+    """Everything as `toolkit.evaluate` returns it, over ``run`` if there are `several`."""
     import xarray as xr
 
+    runs = selection.runs
     datasets = []
     for index, run in enumerate(runs):
-        dataset = score(totals.counts.confusions[index], totals.excluded).to_xarray(class_names)
+        dataset = score(totals.counts.confusions[index], totals.excluded).to_xarray(matches[0].class_names)
         if totals.counts.borders:
             dataset["border_error"] = totals.counts.borders[index].value
-        dataset["n_images"] = _outcome_counts(run.left_out, totals)
+        without = {name: totals.n_without[name] for name in ("without_target", "unreadable_target")}
+        outcomes = {"evaluated": len(totals.rows)} | selection.left_out(run) | without
+        dataset = dataset.assign_coords(outcome=_texts(outcomes)).assign(n_images=("outcome", [*outcomes.values()]))
         if totals.per_image:
             dataset = dataset.assign(_per_image(index, totals))
         datasets.append(dataset)
-    same = {name: datasets[0][name] for name in _OF_TARGETS if name in datasets[0]}
+    told = {
+        "run": [run.run_id for run in runs],
+        "model": [run.model for run in runs],
+        "correspondence": [match.description for match in matches],
+    }
     if several:
-        parts = [dataset.drop_vars(same) for dataset in datasets]
-        run_ids = pd.Index([run.run_id for run in runs], name="run", dtype=object)
-        result = xr.concat(parts, dim=run_ids, join="exact").assign(same)
-        for name in ("model", "correspondence"):
-            result = result.assign_coords({name: ("run", np.array([getattr(run, name) for run in runs], dtype=object))})
+        same = {name: datasets[0][name] for name in _OF_TARGETS if name in datasets[0]}
+        result = xr.concat([dataset.drop_vars(same) for dataset in datasets], dim="run", join="exact").assign(same)
+        result = result.assign_coords({name: ("run", _texts(texts)) for name, texts in told.items()})
     else:
-        result = datasets[0]
-        result.attrs.update(run_id=runs[0].run_id, model=runs[0].model, correspondence=runs[0].correspondence)
+        (run_id,), (model,), (correspondence,) = told.values()
+        result = datasets[0].assign_attrs(run_id=run_id, model=model, correspondence=correspondence)
     if totals.per_image:
         rows = np.array(totals.rows)
-        result = result.assign_coords(image=rows, uri=("image", np.array([uris[row] for row in rows], dtype=object)))
-    result.attrs.update(attributes)
+        result = result.assign_coords(image=rows, uri=("image", _texts(selection.uris[row] for row in rows)))
     return result
 
 
-def _outcome_counts(left_out: Mapping[str, int], totals: Totals) -> "xr.DataArray":
-    import xarray as xr
-
-    counts = {
-        "evaluated": len(totals.rows),
-        **left_out,
-        "without_target": totals.n_without_target,
-        "unreadable_target": totals.n_unreadable_target,
-    }
-    return xr.DataArray(list(counts.values()), coords={"outcome": np.array(list(counts), dtype=object)}, dims="outcome")
+def _texts(texts: Iterable[str]) -> npt.NDArray[np.object_]:
+    return np.array(list(texts), dtype=object)
 
 
 def _per_image(index: int, totals: Totals) -> dict[str, Any]:

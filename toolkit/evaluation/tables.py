@@ -40,17 +40,14 @@ def class_table(result: "xr.Dataset") -> "pd.DataFrame":
     absent = [name for name in (*_COLUMNS, *_MEANS.values(), "support") if name not in result]
     if absent:
         raise EvaluationError(f"result: has no {', '.join(absent)}; give what evaluate returned")
-    index = pd.Index([*result.class_name.values, MEAN], name="class")
+    runs = result.run.values.tolist() if "run" in result.dims else [None]
     columns: dict[object, np.ndarray] = {}
     for name, title in _COLUMNS.items():
-        if "run" in result.dims:
-            for run in result.run.values:
-                one = result.sel(run=run)
-                columns[title, run] = np.append(one[name].values, float(one[_MEANS[name]]))
-        else:
-            columns[title] = np.append(result[name].values, float(result[_MEANS[name]]))
+        for run in runs:
+            one = result if run is None else result.sel(run=run)
+            columns[title if run is None else (title, run)] = np.append(one[name].values, float(one[_MEANS[name]]))
     support = result.support.values
-    several = "run" in result.dims
-    columns[("share", "") if several else "share"] = np.append(support / max(int(support.sum()), 1), 1.0)
-    columns[("pixels", "") if several else "pixels"] = np.append(support, support.sum())
-    return pd.DataFrame(columns, index=index)
+    share = support / max(int(support.sum()), 1)
+    for title, values, total in (("share", share, 1.0), ("pixels", support, support.sum())):
+        columns[title if runs == [None] else (title, "")] = np.append(values, total)
+    return pd.DataFrame(columns, index=pd.Index([*result.class_name.values, MEAN], name="class"))

@@ -52,7 +52,7 @@ def find_targets(
     covariates: Mapping[str, Sequence[Any] | np.ndarray],
     dataset: DatasetDescriptor | None,
 ) -> TargetFinder:
-    """Find out where targets lie.
+    """Find out where targets lie; what is returned may be asked from any thread.
 
     Parameters
     ----------
@@ -64,11 +64,6 @@ def find_targets(
         What else is known of them, one value per image.
     dataset : DatasetDescriptor, optional
         Says how the files of images and masks are called.
-
-    Returns
-    -------
-    TargetFinder
-        Ready to be asked, from any thread.
 
     Raises
     ------
@@ -132,19 +127,8 @@ def _around_the_last_star(pattern: str) -> tuple[str, str]:
 
 
 class _MasksByName:
-    """Masks by what their names share with their images'.
-
-    Parameters
-    ----------
-    masks : iterable of str
-        Paths.
-    prefix : str
-        Beginning of a mask's name that the image's has not.
-    suffixes : sequence of str
-        Possible ends of a mask's name.
-    dataset : DatasetDescriptor, optional
-        Knows the end of an image's name.
-    """
+    """Masks by what their names share with their images': all but a prefix, one of some suffixes, and the image's end,
+    which the data set knows."""
 
     def __init__(
         self, masks: Iterable[str], prefix: str, suffixes: Sequence[str], dataset: DatasetDescriptor | None
@@ -219,21 +203,16 @@ def _of_mapping(targets: Mapping[Any, Any]) -> TargetFinder:
 
 def _as_target(value: Any, uri: str) -> Target | None:
     """A path or an array; None for what tables hold where nothing is known."""
-    if (
-        value is None
-        or (isinstance(value, float) and np.isnan(value))
-        or (isinstance(value, str) and not value.strip())
-    ):
-        return None
+    import pandas as pd
+
     if isinstance(value, str | os.PathLike):
-        return normalize_uri(os.path.expanduser(paths.expand(os.fspath(value))))
+        path = os.fspath(value)
+        return normalize_uri(os.path.expanduser(paths.expand(path))) if path.strip() else None
     if isinstance(value, Tensor):
         return value.numpy(force=True)
     if isinstance(value, np.ndarray):
         return value
-    import pandas as pd
-
-    if value is pd.NA:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
         return None
     raise EvaluationError(
         f"targets: the target of {uri} is a {type(value).__name__}; give the path of a mask, or an array"

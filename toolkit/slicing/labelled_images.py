@@ -1,19 +1,17 @@
-"""Images and their targets, brought together and held in memory."""
+"""Images and what is right of them, brought together and held in memory."""
 
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from streetscenes import Scene
-from toolkit.evaluation import EvaluationError, MaskEncoding, match_classes, read_mask
+from toolkit.evaluation import EvaluationError, match_classes
 from toolkit.evaluation.correspondence import ClassMapping
-from toolkit.evaluation.encoding import MaskDecoder
-from toolkit.evaluation.targets import TargetFinder, find_targets
+from toolkit.evaluation.truth import Truth
 from toolkit.models import DatasetDescriptor, Model, load_dataset
 from toolkit.segmentation.pixels import checked_pixels
 from toolkit.sources import list_images, normalize_uri, read_image
@@ -31,8 +29,7 @@ class LabelledImage:
     pixels: npt.NDArray[np.uint8]
     """RGB, uint8 ``(height, width, 3)``."""
     target: npt.NDArray[np.unsignedinteger]
-    """Index of the class that each pixel has among those evaluated, or `LabelledImages.uncounted`; ``(height,
-    width)``."""
+    """Index of each pixel's class among those evaluated, or `LabelledImages.uncounted`; ``(height, width)``."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +62,7 @@ class LabelledImages:
 
     def evaluated(self, labels: np.ndarray) -> npt.NDArray[np.uint16]:
         """A label map of the model in the classes that are evaluated."""
-        indices: npt.NDArray[np.uint16] = self.of_prediction[labels]
-        return indices
+        return np.asarray(self.of_prediction[labels])
 
 
 def labelled_images(
@@ -95,20 +91,12 @@ def labelled_images(
         dataset = _DATASET_OF_SCENES if dataset is None else dataset
     descriptor = load_dataset(dataset) if isinstance(dataset, str) else dataset
     match = match_classes(model.class_names, descriptor, classes)
-    if descriptor is None:
-        encoding = MaskEncoding.plain(len(match.class_names), ignore_index)
-    else:
-        encoding = MaskEncoding.of_dataset(descriptor, ignore_index)
-    decoder = MaskDecoder(encoding, match.of_target, len(match.class_names))
-    names = [_name(image, number) for number, image in enumerate(given)]
-    finder = find_targets(targets, names, {}, descriptor)
+    names = [normalize_uri(one) if isinstance(one, str | os.PathLike) else f"image {i}" for i, one in enumerate(given)]
+    truth = Truth.of(targets, names, match, dataset=descriptor, ignore_index=ignore_index)
     return LabelledImages(
-        images=tuple(
-            _labelled(image, number, name, finder, decoder)
-            for number, (image, name) in enumerate(zip(given, names, strict=True))
-        ),
+        images=tuple(_labelled(image, i, names[i], truth) for i, image in enumerate(given)),
         n_classes=len(match.class_names),
-        uncounted=decoder.uncounted,
+        uncounted=truth.decoder.uncounted,
         of_prediction=np.array(match.of_prediction, dtype=np.uint16),
     )
 
@@ -126,41 +114,24 @@ def _listed(images: object) -> list[Any]:
 
 def _targets_of_scenes(images: Sequence[Any]) -> list[np.ndarray]:
     if not all(isinstance(image, Scene) for image in images):
-        raise ValueError(
-            "targets=None is for generated scenes, which know their labels; give the targets of the images"
-        )
+        raise ValueError("targets=None is for generated scenes, which know their labels; give the images' targets")
     return [image.labels for image in images]
 
 
-def _name(image: Any, number: int) -> str:
-    return normalize_uri(image) if isinstance(image, str | os.PathLike) else f"image {number}"
-
-
-def _labelled(image: Any, number: int, name: str, finder: TargetFinder, decoder: MaskDecoder) -> LabelledImage:
+def _labelled(image: Any, number: int, name: str, truth: Truth) -> LabelledImage:
     pixels = _pixels(image, number, name)
-    target = finder.find(number, name)
+    target = truth.read(number, name)
     if target is None:
-        raise EvaluationError(
-            f"targets: {name} has no mask (looked for: {finder.place}); add it, or leave the image out"
-        )
-    if isinstance(target, str):
-        target = read_mask(target, channel=decoder.encoding.channel, colors=decoder.encoding.colors)
-    try:
-        indices = decoder.decode(target)
-    except EvaluationError as error:
-        raise EvaluationError(f"targets: {name}: {error}") from error
-    if indices.shape != pixels.shape[:2]:
-        raise EvaluationError(
-            f"targets: {name} has {pixels.shape[1]} × {pixels.shape[0]} pixels, but its target "
-            f"{indices.shape[1]} × {indices.shape[0]}; give targets of the images' size (they are never resized)"
-        )
-    return LabelledImage(pixels, indices)
+        place = truth.finder.place
+        raise EvaluationError(f"targets: {name} has no mask (looked for: {place}); add it, or leave the image out")
+    target.check_size(pixels.shape[:2], "the image")
+    return LabelledImage(pixels, target.indices)
 
 
 def _pixels(image: Any, number: int, name: str) -> npt.NDArray[np.uint8]:
     if isinstance(image, Scene):
         return image.image
-    if isinstance(image, str | Path | os.PathLike):
+    if isinstance(image, str | os.PathLike):
         return read_image(name)
     try:
         return checked_pixels(image)

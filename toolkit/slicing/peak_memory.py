@@ -5,15 +5,13 @@ import gc
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
+import psutil
 import torch
 
+from toolkit.processes import peak_resident_bytes, restart_peak
+
 _SAMPLING_SECONDS = 0.002
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-_RESET_HIGH_WATER_MARK = "5"
-_UNSETTLED_BYTES = 2**20
 _YOUNG = 1
 """The generations of objects in which what a run leaves behind is found; looking through all takes its time."""
 
@@ -29,7 +27,7 @@ class PeakMemory:
 
 
 def peak_memory(work: Callable[[], object], device: torch.device) -> PeakMemory:
-    """Do something, and measure the memory that it takes at its peak.
+    """Do something, and measure the memory that it takes at its peak, beyond what was in use before.
 
     Parameters
     ----------
@@ -49,14 +47,12 @@ def peak_memory(work: Callable[[], object], device: torch.device) -> PeakMemory:
     if device.type == "cuda":
         return _on_gpu(work, device)
     _give_back_free_memory()
-    if _reset_high_water_mark():
-        before = _status_bytes("VmRSS")
-        work()
-        return PeakMemory(
-            max(_status_bytes("VmHWM") - before, 0),
-            "growth of the process's resident memory, by the kernel's high-water mark",
-        )
-    return _sampled(work)
+    before = psutil.Process().memory_info().rss
+    if not restart_peak():
+        return _sampled(work, before)
+    work()
+    how = "growth of the process's resident memory, by the kernel's high-water mark"
+    return PeakMemory(max(peak_resident_bytes() - before, 0), how)
 
 
 def _on_gpu(work: Callable[[], object], device: torch.device) -> PeakMemory:
@@ -76,25 +72,9 @@ def _give_back_free_memory() -> None:
         return
 
 
-def _reset_high_water_mark() -> bool:
-    """Whether the kernel keeps a high-water mark that now starts anew."""
-    try:
-        _CLEAR_REFS.write_text(_RESET_HIGH_WATER_MARK)
-        return _status_bytes("VmHWM") - _status_bytes("VmRSS") < _UNSETTLED_BYTES
-    except (OSError, KeyError):
-        return False
-
-
-def _status_bytes(name: str) -> int:
-    lines = (line.partition(":") for line in _STATUS.read_text().splitlines())
-    return int({key: value for key, _, value in lines}[name].split()[0]) * 1024
-
-
-def _sampled(work: Callable[[], object]) -> PeakMemory:
-    import psutil
-
+def _sampled(work: Callable[[], object], before: int) -> PeakMemory:
     process = psutil.Process()
-    before = peak = process.memory_info().rss
+    peak = before
     ended = threading.Event()
 
     def sample() -> None:

@@ -1,11 +1,14 @@
 """Which slicing to use: the quickest of those that are about as good as the best."""
 
 import json
-import math
 from dataclasses import dataclass
+from typing import Any
 
+import humanize
+import pandas as pd
 import xarray as xr
 
+from toolkit.arguments import choice, number, whole_number
 from toolkit.segmentation import Protocol
 from toolkit.slicing.cuts import UNCUT, Cut
 from toolkit.slicing.ways import Way
@@ -39,9 +42,10 @@ class SlicingRecommendation:
     """The reason, in words."""
 
     def __str__(self) -> str:
-        cut = cut_in_words(Cut(self.slices, self.overlap))
-        costs = f"{self.seconds * 1000:.0f} ms and {self.memory / 2**20:.0f} MiB per image"
-        return f"{cut}, {self.way}\n  {costs}, {self.quality} {self.value:.4f}\n  {self.why}"
+        memory = humanize.naturalsize(self.memory, binary=True, format="%.4g")
+        costs = f"{self.seconds * 1000:.0f} ms and {memory} per image"
+        kept = f"{self.quality} {self.value:.4f}"
+        return f"{Cut(self.slices, self.overlap)}, {self.way}\n  {costs}, {kept}\n  {self.why}"
 
 
 def recommend_slicing(
@@ -78,92 +82,57 @@ def recommend_slicing(
     --------
     >>> print(recommend_slicing(study, tolerance=0.01, memory_limit=2 * 2**30))  # doctest: +SKIP
     """
-    _check(study, quality, tolerance, memory_limit)
-    everything = _configurations(study, quality)
-    fitting = [one for one in everything if memory_limit is None or one.memory <= memory_limit]
-    if not fitting:
+    if not isinstance(study, xr.Dataset) or not {"seconds", "memory"} <= set(study.data_vars):
+        raise TypeError(f"study must be a dataset from study_slicing, not {type(study).__name__}")
+    choice("quality", quality, _QUALITIES)
+    number("tolerance", tolerance, least=0)
+    everything = _configurations(study)
+    fitting = everything
+    if memory_limit is not None:
+        fitting = everything[everything.memory <= whole_number("memory_limit (bytes)", memory_limit)]
+    if fitting.empty:
         raise ValueError(
             f"memory_limit={memory_limit} bytes is less than any configuration takes; the one of least memory takes "
-            f"{min(one.memory for one in everything)}: raise the limit, or study more slices"
+            f"{everything.memory.min()}: raise the limit, or study more slices"
         )
-    measured = [one for one in fitting if not math.isnan(one.value)]
-    if not measured:
+    measured = fitting.dropna(subset=quality)
+    if measured.empty:
         raise ValueError(f"quality={quality!r} is NaN throughout: no pixel was counted; choose quality='agreement'")
-    best = max(measured, key=lambda one: one.value)
-    good = [one for one in measured if one.value >= best.value - tolerance]
-    quickest = min(one.seconds for one in good)
-    tied = [one for one in good if one.seconds <= _TIED * quickest]
-    chosen = min(tied, key=lambda one: (one.n_slices, one.cut.overlap, one.seconds))
+    best = measured.sort_values(quality, ascending=False, kind="stable").iloc[0]
+    good = measured[measured[quality] >= best[quality] - tolerance]
+    tied = good[good.seconds <= _TIED * good.seconds.min()]
+    chosen = tied.sort_values(["n_cells", "overlap", "seconds"], kind="stable").iloc[0]
 
     n_too_large = len(everything) - len(fitting)
     why = (
         f"the quickest of {len(good)} configurations whose {quality} is within {tolerance:g} of the best "
-        f"({best.value:.4f}: {best.cut_in_words})"
+        f"({best[quality]:.4f}: {_cut(best)})"
     )
     if n_too_large:
         why = f"{n_too_large} of {len(everything)} configurations take too much memory; of the others, {why}"
-    whole = next((one for one in everything if one.cut == UNCUT), None)
-    if whole is not None and whole != chosen:
-        why += f"; {chosen.seconds / whole.seconds:.2f} times the time of the whole image, {whole.way}"
+    whole = everything[everything.slices == UNCUT.grid]
+    if not whole.empty and whole.index[0] != chosen.name:
+        why += f"; {chosen.seconds / whole.seconds.iloc[0]:.2f} times the time of the whole image, {whole.way.iloc[0]}"
+    cut = _cut(chosen)
     return SlicingRecommendation(
-        slices=chosen.cut.slices,
-        overlap=chosen.cut.overlap,
+        slices=cut.slices,
+        overlap=cut.overlap,
         way=chosen.way,
-        protocol=chosen.cut.protocol(Protocol(**json.loads(study.attrs["protocol"]))),
-        seconds=chosen.seconds,
-        memory=chosen.memory,
+        protocol=cut.protocol(Protocol(**json.loads(study.attrs["protocol"]))),
+        seconds=float(chosen.seconds),
+        memory=int(chosen.memory),
         quality=quality,
-        value=chosen.value,
+        value=float(chosen[quality]),
         why=why,
     )
 
 
-@dataclass(frozen=True)
-class _Configuration:
-    """A cut and a way, and what was measured of them."""
-
-    cut: Cut
-    way: Way
-    seconds: float
-    memory: int
-    value: float
-
-    @property
-    def n_slices(self) -> int:
-        return self.cut.slices[0] * self.cut.slices[1]
-
-    @property
-    def cut_in_words(self) -> str:
-        return cut_in_words(self.cut)
+def _configurations(study: xr.Dataset) -> pd.DataFrame:
+    """All that were measured, one per row; the whole image, which stands at every overlap, once per way."""
+    table = study[["rows", "columns", "seconds", "memory", *_QUALITIES]].to_dataframe().reset_index()
+    table.loc[table["slices"] == UNCUT.grid, "overlap"] = UNCUT.overlap
+    return table.assign(n_cells=table["rows"] * table["columns"]).drop_duplicates(["slices", "overlap", "way"])
 
 
-def cut_in_words(cut: Cut) -> str:
-    """A cut, as people say it."""
-    return "whole image" if cut == UNCUT else f"{cut.slices[0]} × {cut.slices[1]} slices, overlap {cut.overlap:g}"
-
-
-def _check(study: object, quality: object, tolerance: object, memory_limit: object) -> None:
-    if not isinstance(study, xr.Dataset) or not {"seconds", "memory"} <= set(study.data_vars):
-        raise TypeError(f"study must be a dataset from study_slicing, not {type(study).__name__}")
-    if quality not in _QUALITIES:
-        raise ValueError(f"quality={quality!r} is not one of {', '.join(map(repr, _QUALITIES))}")
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | float):
-        raise TypeError(f"tolerance must be a number, not {tolerance!r}")
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance={tolerance} must be at least 0")
-    if memory_limit is not None and (isinstance(memory_limit, bool) or not isinstance(memory_limit, int)):
-        raise TypeError(f"memory_limit must be a whole number of bytes or None, not {memory_limit!r}")
-
-
-def _configurations(study: xr.Dataset, quality: str) -> list[_Configuration]:
-    """All that were measured; the whole image, which stands at every overlap, once per way."""
-    found: dict[tuple[Cut, Way], _Configuration] = {}
-    for name in study.slices.values:
-        grid = study.sel(slices=name)
-        for overlap in study.overlap.values:
-            cut = Cut.of((int(grid["rows"]), int(grid["columns"])), float(overlap))
-            for way in study.way.values:
-                one = grid.sel(overlap=overlap, way=way)
-                configuration = _Configuration(cut, way, float(one.seconds), int(one.memory), float(one[quality]))
-                found.setdefault((cut, way), configuration)
-    return list(found.values())
+def _cut(configuration: Any) -> Cut:
+    return Cut((int(configuration["rows"]), int(configuration["columns"])), float(configuration["overlap"]))

@@ -1,37 +1,35 @@
 """Slices × overlap × way against time, memory, mIoU, F1 and the error at the seams, on labelled images."""
 
+import itertools
 import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 import xarray as xr
 
+from toolkit.arguments import number, whole_number
+from toolkit.evaluation import score
 from toolkit.evaluation.correspondence import ClassMapping
 from toolkit.models import DatasetDescriptor, Model
 from toolkit.segmentation import Precision, Protocol
 from toolkit.segmentation.execution import device_of
-from toolkit.slicing.arguments import (
-    checked_grids,
-    checked_number,
-    checked_overlaps,
-    checked_protocol,
-    checked_ways,
-)
-from toolkit.slicing.counts import QualityCounts
-from toolkit.slicing.cuts import UNCUT, Cut, Tiling
-from toolkit.slicing.labelled_images import Image, LabelledImage, LabelledImages, labelled_images
-from toolkit.slicing.peak_memory import PeakMemory
-from toolkit.slicing.results import CutMeasures, WayMeasures, slicing_dataset
-from toolkit.slicing.trials import Trial
-from toolkit.slicing.ways import SlicedSegmenter, Way
+from toolkit.slicing.cuts import UNCUT, Cut, tiling
+from toolkit.slicing.labelled_images import Image, LabelledImage, labelled_images
+from toolkit.slicing.measuring import Quality, Trial
+from toolkit.slicing.ways import SlicedSegmenter, Way, checked_way, ways_on
 
 OnProgress = Callable[[int, int], None]
 """Gets how often an image was segmented, and how often one will have been at the end."""
+Value = TypeVar("Value")
+
+_MOST_OVERLAP = 0.9
+_DIMS = ("slices", "overlap", "way")
 
 
 def study_slicing(
@@ -125,36 +123,58 @@ def study_slicing(
     >>> study.border_error.to_pandas()  # doctest: +SKIP
     """
     device = device_of(model)
-    grids, shares = checked_grids(slices), checked_overlaps(overlaps)
-    chosen = checked_ways(ways, device)
-    checked_number("border_width", border_width)
-    checked_number("repeats", repeats)
-    base = UNCUT.protocol(checked_protocol(protocol))
+    grids = _each_once(
+        "slices",
+        slices,
+        "(rows, columns) pairs such as ((1, 1), (2, 2))",
+        lambda grid: Protocol(mode="slices", slices=grid).slices,
+    )
+    shares = _each_once(
+        "overlaps",
+        overlaps,
+        "fractions such as (0.0, 0.25)",
+        lambda overlap: number("overlaps", overlap, least=0, most=_MOST_OVERLAP, what="fractions of a slice"),
+    )
+    there = ways_on(device)
+    chosen = _each_once(
+        "ways", there if ways is None else ways, f"names such as {there!r}", lambda way: checked_way(way, device)
+    )
+    whole_number("border_width", border_width, least=1)
+    whole_number("repeats", repeats, least=1)
+    if not isinstance(protocol, Protocol | None):
+        raise TypeError(f"protocol must be a Protocol or None, not {protocol!r}; see Protocol.preset for names")
+    base = UNCUT.protocol(protocol or Protocol())
     labelled = labelled_images(model, images, targets, dataset=dataset, classes=classes, ignore_index=ignore_index)
     cuts = list(dict.fromkeys(Cut.of(grid, overlap) for grid in grids for overlap in shares))
     n_runs = len(cuts) * len(chosen) * (len(labelled.one_of_each_size) + 1 + len(labelled.images) * repeats)
-    on_run = _Counter(n_runs, on_progress).count
+    run_numbers = itertools.count(1)
+
+    def on_run() -> None:
+        if on_progress is not None:
+            on_progress(next(run_numbers), n_runs)
+
     with ExitStack() as stack:
-        trials = [
-            stack.enter_context(Trial(model, cut, way, base, precision=precision, clock=clock, on_run=on_run))
-            for cut in cuts
-            for way in chosen
-        ]
-        memory = [_memory(trial, labelled, device) for trial in trials]
+
+        def trial_of(cut: Cut, way: Way) -> Trial:
+            segmenter = SlicedSegmenter(model, cut.protocol(base), way, precision=precision)
+            return Trial(cut, way, stack.enter_context(segmenter), clock, on_run)
+
+        trials = [trial_of(cut, way) for cut in cuts for way in chosen]
+        memory = [trial.measure_memory(labelled, device) for trial in trials]
         unsliced = SlicedSegmenter(model, base, "one by one", precision=precision)
-        qualities = {cut: QualityCounts(cut.slices, border_width, labelled) for cut in cuts}
-        for number, image in enumerate(labelled.images):
-            for turn in range(number, number + repeats):
+        qualities = {cut: Quality(cut.slices, border_width, labelled) for cut in cuts}
+        for position, image in enumerate(labelled.images):
+            for turn in range(position, position + repeats):
                 for trial in trials[:: 1 if turn % 2 else -1]:
                     trial.run(image.pixels)
             _count(image, unsliced.segment(image.pixels).labels, trials, qualities)
+    tilings = {cut: tiling(labelled.sizes, cut.protocol(base), model) for cut in cuts}
     return slicing_dataset(
         grids,
         shares,
         chosen,
-        {cut: _measures(qualities[cut], Tiling.of(labelled.sizes, cut.protocol(base), model)) for cut in cuts},
         {
-            (trial.cut, trial.way): WayMeasures(trial.seconds, peak.n_bytes, trial.least_agreement)
+            (trial.cut, trial.way): _measures(trial, peak.n_bytes, qualities[trial.cut], *tilings[trial.cut])
             for trial, peak in zip(trials, memory, strict=True)
         },
         memory_measure=memory[0].measure,
@@ -172,28 +192,21 @@ def study_slicing(
     )
 
 
-class _Counter:
-    """Counts runs, and says how many there are."""
-
-    def __init__(self, total: int, on_progress: OnProgress | None) -> None:
-        self._done = 0
-        self._total = total
-        self._on_progress = on_progress
-
-    def count(self) -> None:
-        self._done += 1
-        if self._on_progress is not None:
-            self._on_progress(self._done, self._total)
-
-
-def _memory(trial: Trial, labelled: LabelledImages, device: torch.device) -> PeakMemory:
-    for image in labelled.one_of_each_size:
-        trial.prepare(image.pixels)
-    return trial.measure_memory(labelled.largest.pixels, device)
+def _each_once(name: str, values: object, wanted: str, check: Callable[[Any], Value]) -> tuple[Value, ...]:
+    """The values, each of them checked; at least one, and none twice."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise TypeError(f"{name} must be a sequence of {wanted}, not {values!r}")
+    checked = tuple(check(value) for value in values)
+    if not checked:
+        raise ValueError(f"{name} is empty; give at least one of {wanted}")
+    for value in checked:
+        if checked.count(value) > 1:
+            raise ValueError(f"{name} holds {value!r} twice; name each once")
+    return checked
 
 
 def _count(
-    image: LabelledImage, unsliced: np.ndarray, trials: Sequence[Trial], qualities: Mapping[Cut, QualityCounts]
+    image: LabelledImage, unsliced: np.ndarray, trials: Sequence[Trial], qualities: Mapping[Cut, Quality]
 ) -> None:
     """Count the label maps that the first way of each cut gave of an image, and compare the other ways' with them."""
     first: dict[Cut, np.ndarray] = {}
@@ -204,9 +217,32 @@ def _count(
         trial.compare(first[trial.cut])
 
 
-def _measures(quality: QualityCounts, tiling: Tiling) -> CutMeasures:
-    scores = quality.scores
-    return CutMeasures(
+def _measure(n_dims: int, long_name: str, units: str = "1") -> Any:
+    """A field that becomes a variable over so many of the dimensions, with this description."""
+    return field(metadata={"dims": _DIMS[:n_dims], "attrs": {"long_name": long_name, "units": units}})
+
+
+@dataclass(frozen=True)
+class Measures:
+    """What is found of a cut in one of the ways."""
+
+    mIoU: float = _measure(2, "mean intersection over union")
+    mF1: float = _measure(2, "mean F1")
+    aAcc: float = _measure(2, "pixel accuracy")
+    border_error: float = _measure(2, "share of wrong pixels near the seams between slices")
+    border_error_unsliced: float = _measure(1, "share of wrong pixels in the same places where the image is not cut")
+    interior_error: float = _measure(2, "share of wrong pixels away from the seams")
+    agreement: float = _measure(2, "share of pixels with the label that they have without slices")
+    n_slices: int = _measure(2, "most slices of an image, over all scales")
+    redundancy: float = _measure(2, "pixels that the network sees per pixel of the rescaled images")
+    seconds: float = _measure(3, "median time per image", "s")
+    memory: int = _measure(3, "memory at the peak, beyond what was in use before", "byte")
+    way_agreement: float = _measure(3, "least share of an image's pixels with the label of the first way")
+
+
+def _measures(trial: Trial, memory: int, quality: Quality, n_slices: int, redundancy: float) -> Measures:
+    scores = score(quality.confusion)
+    return Measures(
         mIoU=scores.mIoU,
         mF1=scores.mF1,
         aAcc=scores.aAcc,
@@ -214,6 +250,40 @@ def _measures(quality: QualityCounts, tiling: Tiling) -> CutMeasures:
         border_error_unsliced=quality.border_unsliced.value,
         interior_error=quality.interior.value,
         agreement=quality.agreement.value,
-        n_slices=tiling.n_slices,
-        redundancy=tiling.redundancy,
+        n_slices=n_slices,
+        redundancy=redundancy,
+        seconds=float(np.median(trial.seconds)),
+        memory=memory,
+        way_agreement=trial.least_agreement,
+    )
+
+
+def slicing_dataset(
+    grids: Sequence[tuple[int, int]],
+    overlaps: Sequence[float],
+    ways: Sequence[Way],
+    found: Mapping[tuple[Cut, Way], Measures],
+    *,
+    memory_measure: str,
+    attributes: Mapping[str, Any],
+) -> xr.Dataset:
+    """Measures in their places, as `study_slicing` returns them: those of the whole image at every overlap."""
+    places = [found[Cut.of(grid, overlap), way] for grid in grids for overlap in overlaps for way in ways]
+    shape = len(grids), len(overlaps), len(ways)
+    data: dict[str, Any] = {}
+    for measure in fields(Measures):
+        dims = measure.metadata["dims"]
+        values = np.array([getattr(place, measure.name) for place in places]).reshape(*shape[: len(dims)], -1)
+        data[measure.name] = (dims, values[..., 0], dict(measure.metadata["attrs"]))
+    data["memory"][2]["measure"] = memory_measure
+    return xr.Dataset(
+        data,
+        coords={
+            "slices": [Cut(grid, 0.0).grid for grid in grids],
+            "overlap": ("overlap", list(overlaps), {"long_name": "overlap, as a fraction of a slice", "units": "1"}),
+            "way": list(ways),
+            "rows": ("slices", [rows for rows, _ in grids]),
+            "columns": ("slices", [columns for _, columns in grids]),
+        },
+        attrs=dict(attributes),
     )

@@ -1,17 +1,17 @@
 """The ways in which the slices of an image go through the network: one by one, in threads, in streams, as a batch."""
 
 import functools
-from collections.abc import Collection
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from types import TracebackType
 from typing import Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from toolkit.arguments import choice
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Precision, Protocol, SegmentedImage, Segmenter
 from toolkit.segmentation.execution import MAX_BATCH_SIZE, device_of
@@ -29,19 +29,15 @@ def ways_on(device: torch.device) -> tuple[Way, ...]:
     return tuple(way for way in get_args(Way) if _ONLY_ON.get(way, device.type) == device.type)
 
 
-def check_way(way: object, device: torch.device) -> None:
-    """Refuse what is no way, or none on that device.
+def checked_way(way: object, device: torch.device) -> Way:
+    """The way, if there is such a one on a device.
 
     Raises
     ------
     ValueError
-        It is not; the message says which there are.
+        There is not; the message says which there are.
     """
-    allowed: Collection[object] = ways_on(device)
-    if way not in allowed:
-        raise ValueError(
-            f"{way!r} is no way to segment slices with a network on {device}; there are {', '.join(map(repr, allowed))}"
-        )
+    return choice(f"way to segment slices on {device}", way, ways_on(device))
 
 
 class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
@@ -79,7 +75,7 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
         if protocol.mode != "slices":
             raise ValueError(f"protocol.mode={protocol.mode!r} cuts no slices; choose mode='slices'")
         device = device_of(model)
-        check_way(way, device)
+        checked_way(way, device)
         self._n_threads = torch.get_num_threads()
         self._pool: ThreadPoolExecutor | None = None
         if way == "threads":
@@ -89,7 +85,9 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
             model = replace(model, network=_InThreads(model.network, self._pool).eval())
         elif way == "streams":
             model = replace(model, network=_InStreams(model.network, device).eval())
-        execution = Execution(precision=precision, batch_size=1 if way == "one by one" else _slices_in_all(protocol))
+        n_slices = math.prod(protocol.slices) * (2 if protocol.flip else 1)
+        batch_size = 1 if way == "one by one" else min(n_slices, MAX_BATCH_SIZE)
+        execution = Execution(precision=precision, batch_size=batch_size)
         self._segmenter = Segmenter(model, protocol, execution=execution)
 
     def segment(self, pixels: np.ndarray) -> SegmentedImage:
@@ -127,18 +125,8 @@ class SlicedSegmenter(AbstractContextManager["SlicedSegmenter"]):
             # What they were told holds for threads to come, too.
             torch.set_num_threads(self._n_threads)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _slices_in_all(protocol: Protocol) -> int:
-    rows, columns = protocol.slices
-    return min(rows * columns * (2 if protocol.flip else 1), MAX_BATCH_SIZE)
 
 
 class _InThreads(nn.Module):
@@ -168,7 +156,7 @@ class _InStreams(nn.Module):
         super().__init__()
         self.network = network
         self._device = device
-        self._streams = [_new_stream(device) for _ in range(_N_STREAMS)]
+        self._streams = [torch.cuda.Stream(device) for _ in range(_N_STREAMS)]  # type: ignore[no-untyped-call]
 
     def forward(self, crops: Tensor) -> Tensor:
         main = torch.cuda.current_stream(self._device)
@@ -182,7 +170,3 @@ class _InStreams(nn.Module):
         for stream in self._streams:
             main.wait_stream(stream)
         return torch.cat(outputs)
-
-
-def _new_stream(device: torch.device) -> torch.cuda.Stream:
-    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

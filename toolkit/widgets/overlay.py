@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from PIL import Image
 
+from toolkit.arguments import whole_number
 from toolkit.catalog import Catalog
 from toolkit.sources import SourceError, read_image
 from toolkit.widgets.colors import class_colors
@@ -72,9 +73,9 @@ def overlay_sheet(
     results = catalog.to_xarray(run_id)
     run = str(results.attrs["run_id"])
     done = np.flatnonzero(results.status.values == "done").tolist()
-    chosen: list[int] = [int(image) for image in (done if images is None else images)][:most]
-    names = [str(name) for name in results.class_name.values]
-    colors = np.array(list(class_colors(catalog, run, names).values()))
+    chosen = [int(image) for image in (done if images is None else images)][: whole_number("most", most, least=0)]
+    colors = np.array(list(class_colors(catalog, run, results.class_name.values.tolist()).values()))
+    whole_number("columns", columns, least=1)
     lines = max(1, -(-len(chosen) // columns))
     figure = Figure(figsize=(7.2 * columns, 2.9 * lines), layout="constrained")
     grid = figure.subplots(lines, 2 * columns, squeeze=False)
@@ -82,41 +83,32 @@ def overlay_sheet(
         axes.set_axis_off()
     for position, image in enumerate(chosen):
         left, right = grid[position // columns, 2 * (position % columns) :][:2]
-        _draw_pair(left, right, catalog, run, image, results, names, colors)
+        _draw_pair(left, right, catalog, run, results.isel(image=image), colors)
     return figure
 
 
-def _draw_pair(
-    left: Axes,
-    right: Axes,
-    catalog: Catalog,
-    run_id: str,
-    image: int,
-    results: xr.Dataset,
-    names: Sequence[str],
-    colors: np.ndarray,
-) -> None:
-    uri = str(results.uri.values[image])
+def _draw_pair(left: Axes, right: Axes, catalog: Catalog, run_id: str, result: xr.Dataset, colors: np.ndarray) -> None:
+    uri = str(result.uri.item())
     # File names may hold dollar signs, which matplotlib would take for formulas.
     left.set_title(PurePath(uri).name, fontsize="small", loc="left", parse_math=False)
-    if results.status.values[image] != "done":
-        left.text(0.5, 0.5, str(results.status.values[image]), ha="center", transform=left.transAxes)
+    if result.status.item() != "done":
+        left.text(0.5, 0.5, str(result.status.item()), ha="center", transform=left.transAxes)
         return
-    shape = int(results.height.values[image]), int(results.width.values[image])
+    shape = int(result.height), int(result.width)
     photo = _read_photo(left, uri, shape)
     size = _display_size(*shape)
     small_photo = np.asarray(Image.fromarray(photo).resize(size, Image.Resampling.LANCZOS))
     left.imshow(small_photo)
     try:
-        labels = catalog.labels(run_id, image)
+        labels = catalog.labels(run_id, int(result.image))
     except KeyError:
         right.text(0.5, 0.5, "no label map was kept", ha="center", transform=right.transAxes)
     else:
         small_labels = np.asarray(Image.fromarray(labels).resize(size, Image.Resampling.NEAREST))
         right.imshow(overlay(small_photo, small_labels, colors))
-    composition = results.composition.values[image]
-    present = [index for index in np.argsort(-composition) if composition[index] >= _LEAST_FRACTION_IN_LEGEND]
-    handles = [Patch(color=colors[index], label=f"{names[index]} {composition[index]:.1%}") for index in present]
+    names, fractions = result.class_name.values, result.composition.values
+    present = [index for index in np.argsort(-fractions) if fractions[index] >= _LEAST_FRACTION_IN_LEGEND]
+    handles = [Patch(color=colors[index], label=f"{names[index]} {fractions[index]:.1%}") for index in present]
     right.legend(handles=handles, loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="x-small")
 
 
