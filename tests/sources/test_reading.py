@@ -144,5 +144,5 @@ def test_an_error_with_a_code_outside_the_vocabulary_is_refused() -> None:
 @pytest.mark.parametrize("limit", ["max_pixels", "max_bytes"])
 @pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)])
 def test_a_limit_is_a_positive_integer(limit: str, value: float, error: type[Exception]) -> None:
-    with pytest.raises(error, match=f"{limit}: {value}"):
+    with pytest.raises(error, match=f"{limit} must be a whole number of at least 1, not {value}"):
         ReadLimits(**{limit: value})  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from toolkit.sources.errors import SourceError
+from toolkit.sources.errors import SourceError, too_many_bytes
 from toolkit.sources.formats import ALLOWED_FORMATS, SELF_DELIMITING_FORMATS, ends_early, recognize
 from toolkit.sources.reading import DEFAULT_LIMITS, ReadLimits, read_bytes
 
@@ -130,8 +130,7 @@ def _allowed_format(data: bytes, uri: str, limits: ReadLimits) -> str:
     if not data:
         raise SourceError("empty", uri, "the file has no bytes; copy it again")
     if len(data) > limits.max_bytes:
-        reason = f"has {len(data)} bytes, more than max_bytes={limits.max_bytes}; raise ReadLimits.max_bytes"
-        raise SourceError("too_large", uri, reason)
+        raise too_many_bytes(uri, f"{len(data)} bytes", limits.max_bytes)
     format_name = recognize(data)
     if format_name is None:
         reason = f"starts with {data[:16]!r}, which is no picture; allowed are {', '.join(ALLOWED_FORMATS)}"
