@@ -14,10 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
-from toolkit.models import descriptors
+from toolkit.models import DescriptorError, UnknownNameError, descriptors
 from toolkit.models.descriptors import (
-    DescriptorError,
-    UnknownNameError,
     list_datasets,
     list_models,
     load_dataset,

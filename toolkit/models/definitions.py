@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 
@@ -31,6 +32,8 @@ class SourceCode:
     """Class in it that is the network."""
     content: bytes = field(repr=False)
     """The whole file."""
+    folder: Path = field(default=Path(), compare=False, repr=False)
+    """Where it was read from, for tracebacks."""
 
     @property
     def sha256(self) -> str:

@@ -9,12 +9,8 @@ from types import ModuleType
 from torch import nn
 
 from toolkit.models.definitions import SourceCode
-from toolkit.models.messages import alternatives
+from toolkit.models.errors import UserCodeError, alternatives
 from toolkit.models.torchvision_operators import define_missing_operators
-
-
-class UserCodeError(ValueError):
-    """A file of the user's that cannot be run, or does not hold the class; the original error is its cause."""
 
 
 def load_class(code: SourceCode, path: Path) -> type[nn.Module]:
