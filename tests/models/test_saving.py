@@ -248,5 +248,5 @@ def test_a_model_that_knows_its_arguments_takes_no_others(small_pspnet: Model, t
 
 def test_class_names_that_no_bundle_may_have_are_refused(small_pspnet: Model, tmp_path: Path) -> None:
     model = replace(small_pspnet, class_names=("sky",) * 5)
-    with pytest.raises(BundleError, match="class_names: .* \\(a list of different names"):
+    with pytest.raises(BundleError, match=r"class_names: .* \(a list of different names"):
         model.save_bundle(tmp_path / "bundle")

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolkit.models import Model, ModelOptionError, UnknownNameError, WeightsError, load_model
 from toolkit.models.definitions import IMAGENET
-from toolkit.models.providers import SmpNetwork, smp
+from toolkit.models.providers import SmpNetwork
 from toolkit.models.torchvision_operators import define_missing_operators
 
 MakeNoise = Callable[..., Tensor]
