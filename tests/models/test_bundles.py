@@ -179,6 +179,22 @@ def test_a_definition_that_is_no_object_is_refused(folder: Path, text: str) -> N
         load_model(folder)
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
+def test_what_is_no_finite_number_is_refused(folder: Path, number: str) -> None:
+    text = (folder / "model.json").read_text()
+    (folder / "model.json").write_text(text.replace('"mean": [', f'"mean": [{number}, ').replace(", 127.5]", "]", 1))
+    with pytest.raises(BundleError, match=r"model\.json"):
+        load_model(folder)
+
+
+def test_a_mistake_is_named_by_its_place_the_value_and_what_is_allowed(folder: Path) -> None:
+    edit(folder, lambda definition: definition["palette"][3].__setitem__(1, 256))
+    with pytest.raises(BundleError) as refusal:
+        load_model(folder)
+    place = f"{folder / 'model.json'}: palette[3][1]: 256 is greater than the maximum of 255"
+    assert str(refusal.value) == f"{place} (a whole number from 0 to 255)"
+
+
 def test_an_unknown_architecture_is_refused_with_those_that_exist(folder: Path) -> None:
     edit(folder, lambda definition: definition.update(architecture="resnet"))
     with pytest.raises(BundleError, match=r"'resnet' is unknown.*deeplabv3-mobilenetv2"):

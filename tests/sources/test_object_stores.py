@@ -3,7 +3,7 @@
 import pytest
 from obstore import exceptions
 
-from toolkit.sources.object_stores import meaning_of
+from toolkit.sources.object_stores import connect, meaning_of
 
 GENERIC = "Generic S3 error: Error performing GET http://store:9000/bucket/a in 1ms - Server returned non-2xx "
 
@@ -36,6 +36,14 @@ def test_an_error_has_a_kind_and_a_remedy(error: Exception, kind: str, words: st
     meaning = meaning_of(error, "s3://bucket/folder")
     assert meaning.kind == kind
     assert words in meaning.words
+
+
+def test_silence_is_told_from_slowness() -> None:
+    """What comes slowly but steadily may take long; obstore itself counts, so that its settings are looked at."""
+    store = connect("http://127.0.0.1:9", connect_seconds=1, silent_seconds=2, most_seconds=3600)
+    times = {"connect_timeout": "1s", "read_timeout": "2s", "timeout": "1h"}
+    assert store.client_options == {**times, "allow_http": "true"}
+    assert store.retry_config["max_retries"] == 0
 
 
 def test_debugging_output_is_left_out() -> None:

@@ -24,12 +24,8 @@ def follow(recipe: Recipe) -> tuple[nn.Module, InputRules, tuple[str, ...]]:
 
     Returns
     -------
-    torch.nn.Module
-        In evaluation mode, on the CPU, with its weights.
-    InputRules
-        How it is used.
-    tuple of str
-        Its classes.
+    network, rules, class_names
+        The network in evaluation mode, on the CPU, with its weights; how it is used; its classes.
 
     Raises
     ------
@@ -39,7 +35,7 @@ def follow(recipe: Recipe) -> tuple[nn.Module, InputRules, tuple[str, ...]]:
     """
     definition = replace(recipe.definition, arguments={**recipe.definition.arguments, **recipe.at_first})
     try:
-        network = build_network(definition, seed=recipe.seed)
+        network = _build_network(definition, seed=recipe.seed)
         if recipe.put_weights is not None:
             recipe.put_weights(network)
         rules = _rules(network, recipe)
@@ -60,20 +56,8 @@ def _rules(network: nn.Module, recipe: Recipe) -> InputRules:
         raise ProbeError(str(error)) from error
 
 
-def build_network(definition: NetworkDefinition, *, seed: int = 0) -> nn.Module:
-    """Build a network, in evaluation mode, on the CPU.
-
-    Parameters
-    ----------
-    definition : NetworkDefinition
-        Architecture or code, and arguments.
-    seed : int
-        Decides the random weights. The process's own random numbers are left as they are.
-
-    Returns
-    -------
-    torch.nn.Module
-        Without gradients.
+def _build_network(definition: NetworkDefinition, *, seed: int = 0) -> nn.Module:
+    """Build a network, in evaluation mode, on the CPU, without gradients, its random weights decided by the seed.
 
     Raises
     ------
@@ -84,15 +68,12 @@ def build_network(definition: NetworkDefinition, *, seed: int = 0) -> nn.Module:
     ImportError
         The architecture is another package's, and that is not installed.
     """
-    build: Callable[..., nn.Module]
+    build: Callable[..., nn.Module] | None = ARCHITECTURES.get(definition.architecture)
     if definition.code is not None:
-        build = load_class(definition.code, definition.code.folder / definition.code.file)
-    elif definition.architecture in ARCHITECTURES:
-        build = ARCHITECTURES[definition.architecture]
-    else:
-        raise BuildError(
-            f"{definition.title} is unknown; there are {alternatives(definition.architecture, ARCHITECTURES)}"
-        )
+        build = load_class(definition.code)
+    if build is None:
+        known = alternatives(definition.architecture, ARCHITECTURES)
+        raise BuildError(f"{definition.title} is unknown; there are {known}")
     try:
         with _seeded(seed):
             network = build(**definition.arguments)
@@ -121,17 +102,7 @@ def _seeded(seed: int) -> Iterator[None]:
 def probe(network: nn.Module, rules: InputRules) -> Tensor:
     """The logits ``(1, n_classes, h, w)`` that a network gives for an image of noise, always the same.
 
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Run where it lies, in the precision it has.
-    rules : InputRules
-        Sizes that it takes.
-
-    Returns
-    -------
-    torch.Tensor
-        For the smallest of three images that the network takes.
+    It runs where it lies, in the precision it has, on the smallest of three images that it takes.
 
     Raises
     ------

@@ -180,11 +180,6 @@ def load_dataset(name: str) -> DatasetDescriptor:
     name : str
         One of ``list_datasets()``, such as ``"ade20k-150"``.
 
-    Returns
-    -------
-    DatasetDescriptor
-        Class names, palette and mask format.
-
     Raises
     ------
     UnknownNameError
@@ -199,26 +194,16 @@ def load_dataset(name: str) -> DatasetDescriptor:
     """
     path, document = _read("dataset", name)
     classes, stored = document["classes"], document["label_format"]
-    offset = stored.get("offset", 0)
+    offset = stored.pop("offset", 0)
     stored_values = tuple(entry.get("stored", entry["id"] + offset) for entry in classes)
     _check_classes(path, classes, stored["encoding"], stored_values)
     names = [entry["name"] for entry in classes]
     return DatasetDescriptor(
-        name=name,
-        title=document["title"],
+        **{key: document[key] for key in ("name", "title", "licence", "origin", "ignore_index")},
         class_names=tuple(names),
         palette=tuple(tuple(entry["color"]) for entry in classes),
         ignored=tuple(entry["id"] for entry in classes if entry.get("ignored", False)),
-        ignore_index=document["ignore_index"],
-        label_format=LabelFormat(
-            encoding=stored["encoding"],
-            image_suffix=stored["image_suffix"],
-            label_suffix=stored["label_suffix"],
-            channel=stored.get("channel", 0),
-            stored_values=stored_values,
-        ),
-        licence=document["licence"],
-        origin=document["origin"],
+        label_format=LabelFormat(channel=stored.pop("channel", 0), stored_values=stored_values, **stored),
         mapping={
             target: _lookup_table(path, names, target, pairs) for target, pairs in document.get("mapping", {}).items()
         },
@@ -232,11 +217,6 @@ def load_model_descriptor(name: str) -> ModelDescriptor:
     ----------
     name : str
         One of ``list_models()``, such as ``"deeplabv3-mobilenetv2-voc"``.
-
-    Returns
-    -------
-    ModelDescriptor
-        Where the bundle lies, which classes it has, and how its input is normalised.
 
     Raises
     ------
@@ -255,17 +235,5 @@ def load_model_descriptor(name: str) -> ModelDescriptor:
         _path("dataset", document["dataset"])
     except UnknownNameError as error:
         raise DescriptorError(f"{path}: dataset: {error}") from error
-    normalization = document["normalization"]
-    return ModelDescriptor(
-        name=name,
-        title=document["title"],
-        bundle=path.parent / document["bundle"],
-        dataset=document["dataset"],
-        mean=tuple(normalization["mean"]),
-        std=tuple(normalization["std"]),
-        licence=document["licence"],
-        origin=document["origin"],
-        digest=document["digest"],
-        parameters=document.get("parameters"),
-        input=document.get("input", ""),
-    )
+    normalization: dict[str, Any] = {key: tuple(values) for key, values in document.pop("normalization").items()}
+    return ModelDescriptor(bundle=path.parent / document.pop("bundle"), **document, **normalization)

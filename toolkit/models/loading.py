@@ -78,7 +78,6 @@ def load_model(name: str | Path) -> Model:
     bundle = bundle_folder(text)
     if bundle is not None:
         return load_bundle(bundle, source=text if text in list_models() else "")
-    folder = Path(expand(text)).expanduser()
     parsed = ModelName.parse(text)
     recipe = _recipe_of(parsed)
     if recipe is not None:
@@ -89,13 +88,15 @@ def load_model(name: str | Path) -> Model:
         return model
     if parsed.options and (parsed.stem in list_models() or Path(expand(parsed.stem)).expanduser().is_dir()):
         raise ModelOptionError(f"model {text!r}: a bundle takes no options; write {parsed.stem!r}")
-    raise _unknown(text, parsed, folder)
+    raise _unknown(text, parsed)
 
 
 def bundle_folder(name: str) -> Path | None:
     """The directory of the bundle that a name stands for; None if it stands for something else, or for nothing."""
     if name in list_models():
-        return _bundle_of(name)
+        usual = data_catalog() / "models" / name
+        # Its descriptor is read only if it lies elsewhere.
+        return usual if (usual / DEFINITION_FILE).is_file() else load_model_descriptor(name).bundle
     folder = Path(expand(name)).expanduser()
     return folder if (folder / DEFINITION_FILE).is_file() else None
 
@@ -111,11 +112,6 @@ def load_bundle(folder: Path, source: str = "") -> Model:
         Directory with ``model.json`` and the files that it names.
     source : str
         What ``load_model`` takes to get this model again; the folder by default.
-
-    Returns
-    -------
-    Model
-        In evaluation mode, on the CPU.
 
     Raises
     ------
@@ -151,13 +147,8 @@ def _recipe_of(name: ModelName) -> Recipe | None:
         raise ImportError(f"model {str(name)!r} needs {error.name!r}, which is not installed{remedy}") from error
 
 
-def _bundle_of(name: str) -> Path:
-    """The folder of a model of the data catalog; its descriptor is read only if that lies elsewhere."""
-    usual = data_catalog() / "models" / name
-    return usual if (usual / DEFINITION_FILE).is_file() else load_model_descriptor(name).bundle
-
-
-def _unknown(text: str, parsed: ModelName, folder: Path) -> UnknownNameError:
+def _unknown(text: str, parsed: ModelName) -> UnknownNameError:
+    folder = Path(expand(text)).expanduser()
     reason = f"the directory holds no {DEFINITION_FILE}" if folder.is_dir() else "no such name, no such directory"
     if folder.is_file():
         reason = "a file is no model; give its network's name with ?weights=FILE"

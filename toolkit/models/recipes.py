@@ -65,10 +65,8 @@ def recipe_of(
     ----------
     name : ModelName
         With absolute paths.
-    definition : NetworkDefinition
-        How the network is built.
-    normalization : Normalization
-        Used unless the options ``mean`` and ``std`` say otherwise.
+    definition, normalization
+        Fields of the recipe; the options ``mean`` and ``std`` come before the normalisation given here.
     weights : Weights, optional
         The network's weights and the class names that came with them.
     **details

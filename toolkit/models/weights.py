@@ -59,7 +59,7 @@ def read_weights(path: Path) -> Weights:
     Returns
     -------
     Weights
-        By name. Class names are those in the safetensors metadata, under ``class_names`` as a JSON list.
+        Class names are those in the safetensors metadata, under ``class_names`` as a JSON list.
 
     Raises
     ------
@@ -74,16 +74,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Put weights into a network.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Changed in place.
-    tensors : mapping
-        By name.
-    origin : str
-        Where they come from, for messages.
+    """Put weights by their names into a network; ``origin`` says in messages where they come from.
 
     Raises
     ------
@@ -184,20 +175,9 @@ def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write a safetensors file.
+    """Write a safetensors file, and tell its sha256.
 
-    Parameters
-    ----------
-    path : pathlib.Path
-        The file.
-    tensors : mapping
-        By name. Floating-point tensors of any precision are written as float32; a tensor with several names is written
-        under each.
-
-    Returns
-    -------
-    str
-        The file's sha256.
+    Floating-point tensors of any precision are written as float32; a tensor with several names is written under each.
 
     Raises
     ------

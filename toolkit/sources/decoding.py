@@ -52,25 +52,8 @@ _UPRIGHT = {
 
 
 def read_image(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
-    """Read and decode the picture behind a URI: :func:`read_bytes`, then :func:`decode_image`.
-
-    Parameters
-    ----------
-    uri : str
-        A plain path or a URI that has a reader.
-    limits : ReadLimits
-        Caps on bytes and pixels.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 ``(height, width, 3)``, RGB.
-
-    Raises
-    ------
-    SourceError
-        With any of the codes.
-    """
+    """Read and decode the picture behind a URI: :func:`read_bytes`, then :func:`decode_image`; RGB, uint8 ``(height,
+    width, 3)``."""
     return decode_image(read_bytes(uri, limits), uri, limits)
 
 

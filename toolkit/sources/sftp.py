@@ -65,50 +65,43 @@ class _Server:
 
 
 async def _connect(address: str, seconds: float) -> tuple[Any, Any]:
+    server = f"sftp://{address}"
     try:
         import asyncssh
     except ImportError as error:
-        raise AccessError(f"sftp://{address}", "SFTP needs asyncssh: pip install 'segscape[remote]'") from error
-    user, _, place = address.rpartition("@")
-    host, _, port = place.rpartition("]")[2].partition(":")
-    host = host or place.rpartition("]")[0].removeprefix("[")  # an address of IPv6 stands in brackets
-    options: dict[str, Any] = {"keepalive_interval": _KEEPALIVE_SECONDS, "keepalive_count_max": 3}
+        raise AccessError(server, "SFTP needs asyncssh: pip install 'segscape[remote]'") from error
+    parts = urlsplit(server)
+    given = {"username": parts.username, "port": parts.port}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value}
     config = os.environ.get(CONFIG_VARIABLE)
     if config:
         if not Path(config).is_file():
-            raise AccessError(f"sftp://{address}", f"{CONFIG_VARIABLE} names {config}, which is no file")
+            raise AccessError(server, f"{CONFIG_VARIABLE} names {config}, which is no file")
         options["config"] = [config]
-    if user:
-        options["username"] = user
-    if port:
-        options["port"] = int(port)
+    options |= {"keepalive_interval": _KEEPALIVE_SECONDS, "keepalive_count_max": 3}
+    by_hand = (
+        f"ssh {f'-p {parts.port} ' * bool(parts.port)}{f'{parts.username}@' * bool(parts.username)}{parts.hostname}"
+    )
     try:
         async with asyncio.timeout(seconds):
-            connection = await asyncssh.connect(host, **options)
+            connection = await asyncssh.connect(parts.hostname, **options)
             return connection, await connection.start_sftp_client()
     except asyncssh.HostKeyNotVerifiable as error:
-        raise AccessError(
-            f"sftp://{address}",
+        reason = (
             f"the server's host key is not the one in known_hosts, or none is there ({error}); if you trust it, "
-            f"connect once with `{_by_hand(user, host, port)}`, or add its key with ssh-keyscan",
-        ) from error
+            f"connect once with `{by_hand}`, or add its key with ssh-keyscan"
+        )
+        raise AccessError(server, reason) from error
     except asyncssh.PermissionDenied as error:
-        raise AccessError(
-            f"sftp://{address}",
-            f"the server takes none of our keys ({error}); see that `{_by_hand(user, host, port)}` works here, "
-            "without a password",
-        ) from error
+        reason = f"the server takes none of our keys ({error}); see that `{by_hand}` works here, without a password"
+        raise AccessError(server, reason) from error
     except (asyncssh.KeyExchangeFailed, asyncssh.KeyImportError, asyncssh.ConfigParseError) as error:
-        raise AccessError(f"sftp://{address}", f"no connection is possible ({error})") from error
+        raise AccessError(server, f"no connection is possible ({error})") from error
     except (FileNotFoundError, PermissionError) as error:
         reason = f"a file that SSH needs cannot be read ({error}); host keys are looked up in known_hosts"
-        raise AccessError(f"sftp://{address}", reason) from error
+        raise AccessError(server, reason) from error
     except (asyncssh.Error, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        raise UnreachableError(f"sftp://{address}", _words(error, seconds)) from error
-
-
-def _by_hand(user: str, host: str, port: str) -> str:
-    return "ssh " + f"-p {port} " * bool(port) + f"{user}@" * bool(user) + host
+        raise UnreachableError(server, _words(error, seconds)) from error
 
 
 @contextlib.asynccontextmanager

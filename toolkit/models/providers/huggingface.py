@@ -111,8 +111,7 @@ def _preprocessing(name: ModelName) -> Mapping[str, Any]:
             stacklevel=5,
         )
         return {}
-    found: dict[str, Any] = processor.to_dict()
-    return found
+    return dict(processor.to_dict())
 
 
 def _normalization(preprocessing: Mapping[str, Any]) -> Normalization:
@@ -238,14 +237,8 @@ class HuggingFaceNetwork(WrappedNetwork):
         self.load_checkpoint(None, state_dict=dict(tensors))
 
     def load_checkpoint(self, checkpoint: str | None, **options: Any) -> None:
-        """Load weights by transformers' own means.
-
-        Parameters
-        ----------
-        checkpoint : str or None
-            Name on the hub, or a directory; None where ``state_dict`` is given.
-        **options
-            Passed on to ``from_pretrained``.
+        """Load weights by transformers' own means: of a name on the hub, a directory, or None with a ``state_dict``
+        among the options of ``from_pretrained``.
 
         Raises
         ------
