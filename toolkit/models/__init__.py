@@ -1,4 +1,8 @@
-"""Networks by name: weights, classes, normalisation."""
+"""Networks by name: weights, classes, normalisation.
+
+A provider is one module of `toolkit.models.providers` that turns a name into a `Recipe`; so does `bundles` with a
+directory. `building` follows a recipe, and `loading` makes a `Model` of what comes out.
+"""
 
 from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization
 from toolkit.models.descriptors import (
