@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.sources import ERROR_CODES, ReadLimits, SourceError, normalize_uri, read_bytes
+from toolkit.sources import (
+    ERROR_CODES,
+    AccessError,
+    ReadLimits,
+    SourceError,
+    UnreachableError,
+    normalize_uri,
+    read_bytes,
+)
 
 
 def code_of(uri: str, limits: ReadLimits | None = None) -> str:
@@ -134,6 +142,17 @@ def test_an_error_names_the_file_the_reason_and_the_code() -> None:
 def test_an_error_survives_pickling(code: str) -> None:
     error = pickle.loads(pickle.dumps(SourceError(code, "/photos/a.jpg", "reason")))
     assert (type(error), error.code, error.uri, error.reason) == (SourceError, code, "/photos/a.jpg", "reason")
+
+
+@pytest.mark.parametrize("kind", [AccessError, UnreachableError])
+def test_an_error_of_a_server_survives_pickling(kind: type[AccessError | UnreachableError]) -> None:
+    error = pickle.loads(pickle.dumps(kind("sftp://host", "reason")))
+    assert (type(error), error.server, error.reason, str(error)) == (
+        kind,
+        "sftp://host",
+        "reason",
+        str(kind("sftp://host", "reason")),
+    )
 
 
 def test_an_error_with_a_code_outside_the_vocabulary_is_refused() -> None:
