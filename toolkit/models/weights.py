@@ -84,18 +84,16 @@ def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], origin: str) 
     expected = published_weights(network)
     # Files written before batch norms counted their batches are complete without the counts.
     counters = {name for name in expected if name.endswith(".num_batches_tracked")}
-    problems = [
-        *_named("missing", sorted(expected.keys() - tensors.keys() - counters)),
-        *_named("unexpected", sorted(tensors.keys() - expected.keys())),
-        *_named(
-            "of another shape",
-            [
-                f"{name} ({_shape(tensors[name])} in the weights, {_shape(expected[name])} in the network)"
-                for name in sorted(expected.keys() & tensors.keys())
-                if tensors[name].shape != expected[name].shape
-            ],
-        ),
-    ]
+    found = {
+        "missing": sorted(expected.keys() - tensors.keys() - counters),
+        "unexpected": sorted(tensors.keys() - expected.keys()),
+        "of another shape": [
+            f"{name} ({_shape(tensors[name])} in the weights, {_shape(expected[name])} in the network)"
+            for name in sorted(expected.keys() & tensors.keys())
+            if tensors[name].shape != expected[name].shape
+        ],
+    }
+    problems = [f"{len(names)} {kind}: {_some(names)}" for kind, names in found.items() if names]
     if problems:
         raise WeightsError(
             f"{origin}: the weights do not fit the network: {'; '.join(problems)}. "
@@ -107,11 +105,9 @@ def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], origin: str) 
         raise WeightsError(f"{origin}: the weights do not fit the network: {error}") from error
 
 
-def _named(kind: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
+def _some(names: list[str]) -> str:
     more = len(names) - _NAMED_AT_MOST
-    return [f"{len(names)} {kind}: {', '.join(names[:_NAMED_AT_MOST])}" + (f" and {more} more" if more > 0 else "")]
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _shape(tensor: Tensor) -> str:
