@@ -45,7 +45,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from toolkit.models.user_code import load_class
 
     source = SourceCode("touchy.py", "Touchy", CODE.encode())
-    network = load_class(source, folder / "touchy.py")().eval()
+    network = load_class(source)().eval()
     model = tk.Model(
         network,
         ("bright", "dark"),

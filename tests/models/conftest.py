@@ -26,9 +26,7 @@ def run_python() -> RunPython:
     """Run a program in a fresh interpreter; what it prints."""
 
     def run(program: str) -> str:
-        result = subprocess.run(
-            [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=False
-        )
+        result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
         assert result.returncode == 0, result.stderr
         return result.stdout
 

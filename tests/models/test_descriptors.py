@@ -14,10 +14,8 @@ import jsonschema
 import pytest
 import yaml
 
-from toolkit.models import descriptors
+from toolkit.models import DescriptorError, UnknownNameError, descriptors
 from toolkit.models.descriptors import (
-    DescriptorError,
-    UnknownNameError,
     list_datasets,
     list_models,
     load_dataset,
@@ -65,7 +63,7 @@ def test_the_built_in_model_is_listed() -> None:
     assert BUILT_IN in list_models()
 
 
-@pytest.mark.parametrize("kind", ["dataset", "model"])
+@pytest.mark.parametrize("kind", ["bundle", "dataset", "model"])
 def test_a_schema_is_valid_and_describes_every_property(kind: str) -> None:
     schema = json.loads((data_catalog() / f"{kind}.schema.json").read_text())
     jsonschema.Draft202012Validator.check_schema(schema)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from toolkit.models import Model, Normalization
-from toolkit.models.networks import ARCHITECTURES, DeepLabV3MobileNetV2
+from toolkit.models.providers import ARCHITECTURES, DeepLabV3MobileNetV2
 
 KINDS = [(1, 0), (8, 0), (8, 1), (32, 0), (2, 1), (3, 2)]
 """Divisor and remainder of the sides that networks take."""

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from toolkit import Model
-from toolkit.models import sending
-from toolkit.models.bundles import BundleError
+from toolkit.models import BundleError, sending
 from toolkit.models.sending import BundlePart, load_kept, parts_of, receive_part
 
 

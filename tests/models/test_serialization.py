@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from toolkit.models.serialization import weights_sha256, write_weights
+from toolkit.models.weights import weights_sha256, write_weights
 
 TENSORS = {
     "b.count": torch.tensor(7),

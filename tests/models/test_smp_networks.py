@@ -11,7 +11,7 @@ from torch import Tensor
 
 from toolkit.models import Model, ModelOptionError, UnknownNameError, WeightsError, load_model
 from toolkit.models.definitions import IMAGENET
-from toolkit.models.networks import smp_networks
+from toolkit.models.providers import SmpNetwork
 from toolkit.models.torchvision_operators import define_missing_operators
 
 MakeNoise = Callable[..., Tensor]
@@ -112,13 +112,13 @@ def test_fetched_weights_of_an_encoder_are_not_fetched_again_for_a_bundle(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     fetched: list[object] = []
-    build = smp_networks.SmpNetwork.__init__
+    build = SmpNetwork.__init__
 
     def offline(self: Any, *arguments: Any, encoder_weights: str | None = None, **options: Any) -> None:
         fetched.append(encoder_weights)
         build(self, *arguments, **options)
 
-    monkeypatch.setattr(smp_networks.SmpNetwork, "__init__", offline)
+    monkeypatch.setattr(SmpNetwork, "__init__", offline)
     model = load_model("smp:FPN/tu-resnet18?classes=2&encoder_weights=true")
     assert load_model(model.save_bundle(tmp_path / "bundle")).digest == model.digest
     assert fetched == ["true", None, None]

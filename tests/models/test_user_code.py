@@ -181,7 +181,7 @@ def test_a_class_that_is_not_there_is_refused_with_those_that_are(
     [
         ("return {'out': self.head(self.stem(image))}", "gives dict, not a tensor of logits"),
         ("return self.head(self.stem(image)).argmax(1)", r"gives \(1, 9, 9\)"),
-        ("return self.stem(image)", "class_names holds 3 names, but the network has 4 outputs"),
+        ("return self.stem(image)", "class_names has 3 classes, the network 4"),
     ],
 )
 def test_a_network_that_gives_something_else_is_refused(write_bundle: WriteBundle, body: str, words: str) -> None:
@@ -214,7 +214,7 @@ def test_code_lies_in_the_bundle(write_bundle: WriteBundle, tmp_path: Path, file
     "code", [{"file": "network.py"}, {"class": "Street"}, "network.py", {"file": "a", "class": "b", "x": "c"}, None]
 )
 def test_a_malformed_entry_is_refused(write_bundle: WriteBundle, code: Any) -> None:
-    with pytest.raises(BundleError, match="code must be an object with file, class"):
+    with pytest.raises(BundleError, match=r"model\.json: code"):
         load_model(write_bundle(code=code))
 
 

@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_read_is_warned_of(tmp_path: Path, monkeypatch: 
 
 def test_a_directory_without_images_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(NoImagesError, match=r"images: .*\.jpg \.jpeg \.png .* in this directory"):
+    with pytest.raises(NoImagesError, match=r"images: .*\.jpg \.jpeg \.png .* in this folder"):
         list_images(tmp_path)
 
 

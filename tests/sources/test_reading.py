@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from toolkit.sources import ERROR_CODES, ReadLimits, SourceError, normalize_uri, read_bytes
+from toolkit.sources import (
+    ERROR_CODES,
+    AccessError,
+    ReadLimits,
+    SourceError,
+    UnreachableError,
+    normalize_uri,
+    read_bytes,
+)
 
 
 def code_of(uri: str, limits: ReadLimits | None = None) -> str:
@@ -136,6 +144,17 @@ def test_an_error_survives_pickling(code: str) -> None:
     assert (type(error), error.code, error.uri, error.reason) == (SourceError, code, "/photos/a.jpg", "reason")
 
 
+@pytest.mark.parametrize("kind", [AccessError, UnreachableError])
+def test_an_error_of_a_server_survives_pickling(kind: type[AccessError | UnreachableError]) -> None:
+    error = pickle.loads(pickle.dumps(kind("sftp://host", "reason")))
+    assert (type(error), error.server, error.reason, str(error)) == (
+        kind,
+        "sftp://host",
+        "reason",
+        str(kind("sftp://host", "reason")),
+    )
+
+
 def test_an_error_with_a_code_outside_the_vocabulary_is_refused() -> None:
     with pytest.raises(ValueError, match="code: 'lost'"):
         SourceError("lost", "/photos/a.jpg", "reason")
@@ -144,5 +163,5 @@ def test_an_error_with_a_code_outside_the_vocabulary_is_refused() -> None:
 @pytest.mark.parametrize("limit", ["max_pixels", "max_bytes"])
 @pytest.mark.parametrize(("value", "error"), [(0, ValueError), (-1, ValueError), (1.5, TypeError), (True, TypeError)])
 def test_a_limit_is_a_positive_integer(limit: str, value: float, error: type[Exception]) -> None:
-    with pytest.raises(error, match=f"{limit}: {value}"):
+    with pytest.raises(error, match=f"{limit} must be a whole number of at least 1, not {value}"):
         ReadLimits(**{limit: value})  # type: ignore[arg-type]

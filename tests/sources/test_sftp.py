@@ -1,8 +1,9 @@
 """Files over SFTP from a real server: what is read, what is missing, what is out of reach, and who is refused."""
 
-import time
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,11 +18,12 @@ from toolkit.sources import (
     read_bytes,
     read_image,
 )
+from toolkit.sources.registry import source_of
 from toolkit.sources.sftp import CONFIG_VARIABLE
 from toolkit.testing.slow_link import slow_link
 from toolkit.testing.ssh_server import SshServer
 
-QUICK = ReadLimits(stall_seconds=1.0, retry_seconds=1.5)
+ONCE = ReadLimits(retry_seconds=0.1)  # what is refused at once is soon given up
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_picture_is_decoded(ssh: SshServer, small_photos: list[Path]) -> None:
 @pytest.mark.parametrize(("name", "code"), [("none.jpg", "missing"), ("below", "unreadable"), ("empty.jpg", "empty")])
 def test_what_is_wrong_with_a_file(ssh: SshServer, files: Path, name: str, code: str) -> None:
     with pytest.raises(SourceError) as caught:
-        read_bytes(ssh.uri(files / name), QUICK)
+        read_bytes(ssh.uri(files / name))
     assert caught.value.code == code
     assert ssh.uri(files / name) in str(caught.value)
 
@@ -107,17 +109,28 @@ class TestOutOfReach:
     def test_a_server_that_is_down(self, ssh: SshServer, files: Path) -> None:
         ssh.kill()
         with pytest.raises(UnreachableError, match=rf"sftp://127.0.0.1:{ssh.port} cannot be reached: .*Connect call"):
-            read_bytes(ssh.uri(files / "a.jpg"), QUICK)
+            read_bytes(ssh.uri(files / "a.jpg"), ONCE)
 
-    def test_one_that_comes_back(self, ssh: SshServer, files: Path) -> None:
-        read_bytes(ssh.uri(files / "a.jpg"))
+    def test_one_that_comes_back(self, ssh: SshServer, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        uri = ssh.uri(files / "a.jpg")
+        read_bytes(uri)
+        sftp = source_of(uri)
+        read, failed = sftp.read, threading.Event()
+
+        def noting(*arguments: Any) -> bytes:
+            try:
+                return read(*arguments)
+            except UnreachableError:
+                failed.set()
+                raise
+
+        monkeypatch.setattr(sftp, "read", noting)
         ssh.kill()
         with ThreadPoolExecutor(1) as pool:
-            reading = pool.submit(read_bytes, ssh.uri(files / "a.jpg"))
-            time.sleep(0.5)
-            assert not reading.done()
+            reading = pool.submit(read_bytes, uri, ReadLimits(retry_seconds=3600))
+            failed.wait()
             ssh.start()
-            assert reading.result(20) == b"a.jpg"
+            assert reading.result() == b"a.jpg"
 
     def test_a_server_that_goes_silent(self, ssh: SshServer, files: Path) -> None:
         with slow_link(ssh.port) as link:
@@ -126,7 +139,7 @@ class TestOutOfReach:
             read_bytes(uri)
             link.go_silent()
             with pytest.raises(UnreachableError, match="no answer for 1 s"):
-                read_bytes(uri, QUICK)
+                read_bytes(uri, ReadLimits(stall_seconds=1.0, retry_seconds=0.1))
             link.go_silent(False)
             assert read_bytes(uri) == b"a.jpg"
 
@@ -185,4 +198,4 @@ def test_a_table_on_the_server_names_files_there(ssh: SshServer, files: Path) ->
 
 def test_an_address_of_ipv6_is_one(ssh: SshServer) -> None:
     with pytest.raises(UnreachableError, match=rf"sftp://\[::1\]:{ssh.port} cannot be reached"):  # it listens on IPv4
-        read_bytes(f"sftp://[::1]:{ssh.port}/a.jpg", QUICK)
+        read_bytes(f"sftp://[::1]:{ssh.port}/a.jpg", ONCE)

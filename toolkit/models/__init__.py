@@ -1,23 +1,30 @@
-"""Networks by name: weights, classes, normalisation."""
+"""Networks by name: weights, classes, normalisation.
 
-from toolkit.models.assembly import UntrainedNetworkWarning
-from toolkit.models.bundles import BundleError, load_bundle
+A provider is one module of `toolkit.models.providers` that turns a name into a `Recipe`; so does `bundles` with a
+directory. `building` follows a recipe, and `loading` makes a `Model` of what comes out.
+"""
+
 from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization
 from toolkit.models.descriptors import (
     DatasetDescriptor,
-    DescriptorError,
     ModelDescriptor,
     list_datasets,
     list_models,
     load_dataset,
     load_model_descriptor,
 )
-from toolkit.models.loading import load_model
+from toolkit.models.errors import (
+    BundleError,
+    DescriptorError,
+    ModelError,
+    ModelOptionError,
+    UnknownNameError,
+    WeightsError,
+)
+from toolkit.models.loading import UntrainedNetworkWarning, load_bundle, load_model
 from toolkit.models.model import Model
-from toolkit.models.names import ModelOptionError, UnknownNameError
-from toolkit.models.networks.pspnet import PSPNet
+from toolkit.models.providers.pspnet import PSPNet
 from toolkit.models.torchvision_operators import define_missing_operators
-from toolkit.models.weights import WeightsError
 
 __all__ = [
     "BundleError",
@@ -26,6 +33,7 @@ __all__ = [
     "InputRules",
     "Model",
     "ModelDescriptor",
+    "ModelError",
     "ModelOptionError",
     "NetworkDefinition",
     "Normalization",

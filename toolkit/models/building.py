@@ -1,41 +1,63 @@
-"""From a definition to a network with random weights, always the same ones."""
+"""From a recipe to a network that has its weights and was tried once, so that what is wrong shows when it is loaded."""
 
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from toolkit.models.definitions import NetworkDefinition
-from toolkit.models.messages import alternatives, shortened
-from toolkit.models.networks import ARCHITECTURES
+from toolkit.models.definitions import InputRules, NetworkDefinition
+from toolkit.models.errors import BuildError, ProbeError, UserCodeError, alternatives, shortened
+from toolkit.models.providers import ARCHITECTURES
+from toolkit.models.recipes import Recipe
 from toolkit.models.user_code import load_class
 
 _DRAWING = threading.Lock()  # torch has one generator for all threads
+_SIDES = (33, 129, 513)
+"""Pixels of the images that networks are tried on; larger ones where smaller ones are too small for the network."""
 
 
-class BuildError(ValueError):
-    """A network cannot be built from its definition."""
-
-
-def build_network(definition: NetworkDefinition, *, seed: int = 0, folder: Path | None = None) -> nn.Module:
-    """Build a network, in evaluation mode, on the CPU.
-
-    Parameters
-    ----------
-    definition : NetworkDefinition
-        Architecture or code, and arguments.
-    seed : int
-        Decides the random weights. The process's own random numbers are left as they are.
-    folder : pathlib.Path, optional
-        Where the code was read from, for tracebacks.
+def follow(recipe: Recipe) -> tuple[nn.Module, InputRules, tuple[str, ...]]:
+    """Make the network of a recipe, and try it.
 
     Returns
     -------
-    torch.nn.Module
-        Without gradients.
+    network, rules, class_names
+        The network in evaluation mode, on the CPU, with its weights; how it is used; its classes.
+
+    Raises
+    ------
+    ModelError
+        Of the recipe's own kind where the network cannot be built or does not do what it must, and whatever the recipe
+        raises for weights that do not fit.
+    """
+    definition = replace(recipe.definition, arguments={**recipe.definition.arguments, **recipe.at_first})
+    try:
+        network = _build_network(definition, seed=recipe.seed)
+        if recipe.put_weights is not None:
+            recipe.put_weights(network)
+        rules = _rules(network, recipe)
+        n_outputs = probe(network, rules).shape[1]
+    except (BuildError, UserCodeError, ProbeError) as error:
+        raise recipe.refusal(f"{recipe.title}: {error}") from (error.__cause__ or error)
+    found = {origin: names for origin, names in recipe.class_names.items() if names}
+    for origin, names in found.items():
+        if len(names) != n_outputs:
+            raise recipe.refusal(f"{recipe.title}: {origin} has {len(names)} classes, the network {n_outputs}")
+    return network, rules, tuple(next(iter(found.values()), (f"class {index}" for index in range(n_outputs))))
+
+
+def _rules(network: nn.Module, recipe: Recipe) -> InputRules:
+    try:
+        return InputRules(**{**vars(InputRules.of(network)), **recipe.rules})
+    except (TypeError, ValueError) as error:
+        raise ProbeError(str(error)) from error
+
+
+def _build_network(definition: NetworkDefinition, *, seed: int = 0) -> nn.Module:
+    """Build a network, in evaluation mode, on the CPU, without gradients, its random weights decided by the seed.
 
     Raises
     ------
@@ -46,15 +68,12 @@ def build_network(definition: NetworkDefinition, *, seed: int = 0, folder: Path 
     ImportError
         The architecture is another package's, and that is not installed.
     """
-    build: Callable[..., nn.Module]
+    build: Callable[..., nn.Module] | None = ARCHITECTURES.get(definition.architecture)
     if definition.code is not None:
-        build = load_class(definition.code, (folder or Path()) / definition.code.file)
-    elif definition.architecture in ARCHITECTURES:
-        build = ARCHITECTURES[definition.architecture]
-    else:
-        raise BuildError(
-            f"{definition.title} is unknown; there are {alternatives(definition.architecture, ARCHITECTURES)}"
-        )
+        build = load_class(definition.code)
+    if build is None:
+        known = alternatives(definition.architecture, ARCHITECTURES)
+        raise BuildError(f"{definition.title} is unknown; there are {known}")
     try:
         with _seeded(seed):
             network = build(**definition.arguments)
@@ -78,3 +97,46 @@ def _seeded(seed: int) -> Iterator[None]:
             yield
         finally:
             torch.default_generator.set_state(state)
+
+
+def probe(network: nn.Module, rules: InputRules) -> Tensor:
+    """The logits ``(1, n_classes, h, w)`` that a network gives for an image of noise, always the same.
+
+    It runs where it lies, in the precision it has, on the smallest of three images that it takes.
+
+    Raises
+    ------
+    ProbeError
+        The network fails, or gives something else than logits.
+    """
+    failure: Exception | None = None
+    for side in map(rules.round_up, _SIDES):
+        image = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+        try:
+            with torch.no_grad():  # networks keep tensors, which must remain usable outside of inference mode
+                logits = network(_like_parameters(image, network))
+        except Exception as error:  # noqa: BLE001  another package's network, or the user's: it may raise anything
+            failure = failure or error
+            continue
+        return _checked(logits, image)
+    side = rules.round_up(_SIDES[0])
+    raise ProbeError(
+        f"the network fails on an image of {side} × {side} pixels: {type(failure).__name__}: {failure}"
+    ) from failure
+
+
+def _like_parameters(image: Tensor, network: nn.Module) -> Tensor:
+    for parameter in network.parameters():
+        if parameter.is_floating_point():
+            return image.to(parameter.device, parameter.dtype)
+    return image
+
+
+def _checked(logits: object, image: Tensor) -> Tensor:
+    if not isinstance(logits, Tensor):
+        raise ProbeError(f"the network gives {type(logits).__name__}, not a tensor of logits")
+    if logits.ndim != 4 or len(logits) != 1:
+        raise ProbeError(
+            f"the network gives {tuple(logits.shape)} for {tuple(image.shape)}; it must give (1, n_classes, h, w)"
+        )
+    return logits

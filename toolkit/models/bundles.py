@@ -1,101 +1,80 @@
 """A model on disk: a directory with ``model.json`` (the definition), weights as safetensors, and code if it needs some.
 
-Code of a bundle runs with all rights of whoever loads it; load only bundles that you trust.
+Code of a bundle runs with all rights of whoever loads it; load only bundles that you trust. A bundle is written to the
+side first, tried out there, then put in its place at once.
 """
 
 import errno
 import hashlib
+import inspect
 import json
-from collections.abc import Callable, Collection
+import shutil
+import tempfile
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
-from torch import Tensor, nn
+from torch import nn
 
-from toolkit.models.building import BuildError, build_network
-from toolkit.models.definitions import (
-    InputRules,
-    NetworkDefinition,
-    Normalization,
-    SourceCode,
-    digest_of,
-    document_of,
-)
-from toolkit.models.messages import shortened
-from toolkit.models.model import Model
-from toolkit.models.probing import ProbeError, probe
-from toolkit.models.user_code import UserCodeError
-from toolkit.models.weights import WeightsError, fit_weights
+from toolkit.models.building import follow, probe
+from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization, SourceCode, document_of
+from toolkit.models.errors import BundleError, ModelError, WeightsError
+from toolkit.models.providers import ARCHITECTURES
+from toolkit.models.recipes import Recipe
+from toolkit.models.schemas import check
+from toolkit.models.weights import fit_weights, write_weights
+from toolkit.models.wrapped import published_weights
+
+if TYPE_CHECKING:
+    from toolkit.models.model import Model
 
 DEFINITION_FILE = "model.json"
+_WEIGHTS_FILE = "model.safetensors"
 _MOST_DEFINITION_BYTES = 16 * 2**20
 _MOST_CODE_BYTES = 16 * 2**20
 _MOST_WEIGHT_BYTES = 64 * 2**30
-_LARGEST_DIVISOR = 1024
-_LARGEST_NUMBER = 1e9
-_RGB = 3
+_TOLERANCE = 1e-3
 
 
-class BundleError(ValueError):
-    """A bundle that cannot be used: incomplete, of another format, or not what its digest says."""
-
-
-def load_bundle(folder: Path, source: str = "") -> Model:
-    """Load the model in a bundle directory.
-
-    Code that the bundle brings runs unsandboxed, with the rights of this process.
+def read_bundle(folder: Path, source: str = "") -> Recipe:
+    """The recipe in a bundle directory; nothing that it brings is run yet.
 
     Parameters
     ----------
     folder : pathlib.Path
         Directory with ``model.json`` and the files that it names.
     source : str
-        What ``load_model`` takes to get this model again; the folder by default.
-
-    Returns
-    -------
-    Model
-        In evaluation mode, on the CPU.
+        What ``load_model`` takes to get the model again; the folder by default.
 
     Raises
     ------
     BundleError
-        A file is missing, not readable or outside the folder, the definition lacks something, a sha256 differs from
-        the definition's, the code fails, or the weights do not fit the network.
+        A file is missing, not readable or outside the folder, the definition lacks something, or a sha256 differs from
+        the definition's.
     """
     document = _read_document(folder)
     weights = _read_checked(folder, document["weights"], "weights", _MOST_WEIGHT_BYTES)
-    definition = NetworkDefinition(
-        document.get("architecture", ""), document.get("arguments", {}), _read_code(folder, document)
-    )
-    try:
-        network = build_network(definition, folder=folder)
-        fit_weights(network, _tensors(folder, weights), str(folder))
-    except (BuildError, UserCodeError) as error:
-        raise BundleError(f"bundle {document['name']!r} ({folder}): {error}") from (error.__cause__ or error)
-    except WeightsError as error:
-        raise BundleError(f"bundle {document['name']!r}: {error}") from error
-    try:
-        own_rules = InputRules.of(network)
-        rules = InputRules(*(document.get(key, value) for key, value in vars(own_rules).items()))
-    except ValueError as error:
-        raise BundleError(f"bundle {document['name']!r} ({folder}): {error}") from error
-    class_names = tuple(document["class_names"])
-    _check_outputs(folder, document["name"], network, rules, len(class_names))
-    normalization = Normalization(tuple(document["normalization"]["mean"]), tuple(document["normalization"]["std"]))
-    identity = document_of(definition, class_names, normalization, rules, own_rules)
-    return Model(
-        network=network,
-        class_names=class_names,
-        normalization=normalization,
+    code = None
+    if "code" in document:
+        content = _read_checked(folder, document["code"], "code", _MOST_CODE_BYTES)
+        code = SourceCode(document["code"]["file"], document["code"]["class"], content, folder)
+    title = f"bundle {document['name']!r} ({folder})"
+    return Recipe(
+        title=title,
         name=document["name"],
-        digest=digest_of(identity, document["weights"]["sha256"]),
         source=source or str(folder.resolve()),
-        palette=tuple(tuple(color) for color in document.get("palette", ())),
-        **vars(rules),
-        definition=definition,
+        definition=NetworkDefinition(document.get("architecture", ""), document.get("arguments", {}), code),
+        normalization=Normalization(*(tuple(document["normalization"][key]) for key in ("mean", "std"))),
+        class_names={"class_names": document["class_names"]},
+        put_weights=partial(_put_weights, content=weights, title=title),
+        weights_sha256=document["weights"]["sha256"],
+        palette=tuple((int(red), int(green), int(blue)) for red, green, blue in document.get("palette", ())),
+        rules={key: document[key] for key in vars(InputRules()) if key in document},
+        refusal=BundleError,
     )
 
 
@@ -112,103 +91,121 @@ def files_of(folder: Path) -> list[Path]:
     return [Path(name) for name in (DEFINITION_FILE, *named)]
 
 
-def _check_outputs(folder: Path, name: str, network: nn.Module, rules: InputRules, n_classes: int) -> None:
+def save_bundle(model: "Model", path: str | Path, *, arguments: Mapping[str, Any] | None = None) -> Path:
+    """Write a bundle; see `Model.save_bundle`."""
+    folder = Path(path).expanduser().resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} exists already; choose another path, or delete it first")
+    if model.network.training:
+        raise BundleError(f"the network of {model.name!r} is in training mode; call model.network.eval() first")
+    definition = _definition(model, arguments)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", suffix=".partial", dir=folder.parent))
     try:
-        n_outputs = probe(network, rules).shape[1]
-    except ProbeError as error:
-        raise BundleError(f"bundle {name!r} ({folder}): {error}") from (error.__cause__ or error)
-    if n_outputs != n_classes:
-        raise BundleError(f"{folder}: class_names holds {n_classes} names, but the network has {n_outputs} outputs")
+        _write(model, definition, beside)
+        _check(model, beside)
+        beside.chmod(0o755)  # as any new directory; temporary ones are closed to others
+        if folder.exists():
+            folder.rmdir()
+        beside.rename(folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return folder
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value) and "\0" not in value
+def _definition(model: "Model", arguments: Mapping[str, Any] | None) -> NetworkDefinition:
+    if model.definition is not None:
+        if arguments is not None:
+            raise ValueError(f"model {model.name!r} knows how its network is built; leave arguments out")
+        return model.definition
+    network = model.network
+    arguments = getattr(network, "arguments", {}) if arguments is None else arguments
+    if not isinstance(arguments, Mapping):
+        raise TypeError(f"arguments must be a mapping, not {type(arguments).__name__}")
+    for architecture, network_class in ARCHITECTURES.items():
+        if type(network) is network_class:
+            return NetworkDefinition(architecture, dict(arguments))
+    return NetworkDefinition(arguments=dict(arguments), code=_source_code(model))
 
 
-def _is_count(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= _LARGEST_DIVISOR
+def _source_code(model: "Model") -> SourceCode:
+    network_class = type(model.network)
+    title = f"the network of {model.name!r} is of class {network_class.__qualname__}"
+    if network_class.__module__.partition(".")[0] == "torch":
+        raise BundleError(f"{title} of torch itself, which does not say what is in it; write a class of your own")
+    try:
+        file = Path(inspect.getfile(network_class))
+        content = file.read_bytes()
+    except (OSError, TypeError) as error:
+        raise BundleError(f"{title}, which lies in no file; import it from a .py file of its own") from error
+    if network_class.__qualname__ != network_class.__name__:
+        raise BundleError(f"{title}, which lies within another; move it to the top of {file}")
+    return SourceCode(file.name, network_class.__name__, content)
 
 
-def _is_numbers(value: object, least: float) -> bool:
-    return (
-        isinstance(value, list)
-        and len(value) == _RGB
-        and all(isinstance(one, int | float) and not isinstance(one, bool) for one in value)
-        and all(abs(one) <= _LARGEST_NUMBER and one >= least for one in value)  # not: infinite, or not a number
-    )
+def _write(model: "Model", definition: NetworkDefinition, folder: Path) -> None:
+    try:
+        sha256 = write_weights(folder / _WEIGHTS_FILE, published_weights(model.network))
+        rest = document_of(
+            definition, model.class_names, model.normalization, model.rules, InputRules.of(model.network)
+        )
+        document = {
+            "name": model.name,
+            **rest,
+            **({"palette": [list(map(int, color)) for color in model.palette]} if model.palette else {}),
+            "weights": {"file": _WEIGHTS_FILE, "sha256": sha256},
+        }
+        text = json.dumps(document, indent=2, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BundleError(
+            f"model {model.name!r} cannot be written: {error}; arguments must be values that JSON holds"
+        ) from error
+    if definition.code is not None:
+        (folder / definition.code.file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / definition.code.file).write_bytes(definition.code.content)
+    (folder / DEFINITION_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def _is_color(value: object) -> bool:
-    return _is_numbers(value, 0) and isinstance(value, list) and all(type(one) is int and one <= 255 for one in value)
-
-
-def _is_object(value: object, needed: set[str], optional: Collection[str] = ()) -> bool:
-    return isinstance(value, dict) and needed <= set(value) <= needed.union(optional)
-
-
-# What each key must hold: the words for a message, and the check.
-_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "name": ("text", _is_text),
-    "architecture": ("text", _is_text),
-    "code": (
-        "an object with file, class and, if wished, sha256",
-        lambda value: _is_object(value, {"file", "class"}, {"sha256"}) and all(map(_is_text, value.values())),
-    ),
-    "class_names": (
-        "a list of different names",
-        lambda value: (
-            isinstance(value, list) and bool(value) and all(map(_is_text, value)) and len({*value}) == len(value)
-        ),
-    ),
-    "normalization": (
-        "an object with mean and std, three numbers each, std above 0",
-        lambda value: (
-            _is_object(value, {"mean", "std"})
-            and _is_numbers(value["mean"], -_LARGEST_NUMBER)
-            and _is_numbers(value["std"], 1e-6)
-        ),
-    ),
-    "weights": (
-        "an object with file and sha256",
-        lambda value: _is_object(value, {"file", "sha256"}) and all(map(_is_text, value.values())),
-    ),
-    "arguments": ("an object", lambda value: isinstance(value, dict)),
-    "palette": (
-        "a list of RGB colours, whole numbers from 0 to 255",
-        lambda value: isinstance(value, list) and all(map(_is_color, value)),
-    ),
-    "size_divisor": (f"a whole number from 1 to {_LARGEST_DIVISOR}", lambda value: _is_count(value, 1)),
-    "size_remainder": (f"a whole number from 0 to {_LARGEST_DIVISOR}", lambda value: _is_count(value, 0)),
-    "least_side": (f"a whole number from 1 to {_LARGEST_DIVISOR}", lambda value: _is_count(value, 1)),
-    "align_corners": ("true or false", lambda value: isinstance(value, bool)),
-}
-_NEEDED = {"name", "class_names", "normalization", "weights"}
+def _check(model: "Model", folder: Path) -> None:
+    """Load what was written, and compare its logits with the model's on an image of noise."""
+    try:
+        copy, _, _ = follow(read_bundle(folder))
+        expected = probe(model.network, model.rules).float().cpu()
+        found = probe(copy, model.rules)
+    except ModelError as error:
+        raise BundleError(
+            f"model {model.name!r} cannot be built again from a bundle ({error}); was its network changed after it was "
+            "built, and are arguments what its class was called with?"
+        ) from error
+    precision = min((parameter.dtype.itemsize for parameter in model.network.parameters()), default=4)
+    if precision < torch.float32.itemsize:
+        return  # rounded in the model, not in the copy
+    largest = float(expected.detach().nan_to_num().abs().max())
+    if expected.shape != found.shape or not torch.allclose(
+        expected, found, rtol=_TOLERANCE, atol=_TOLERANCE * largest, equal_nan=True
+    ):
+        raise BundleError(
+            f"model {model.name!r} gives other logits when it is built again from a bundle; are arguments what its "
+            "class was called with?"
+        )
 
 
 def _read_document(folder: Path) -> dict[str, Any]:
     path = folder / DEFINITION_FILE
     try:
-        document = json.loads(_read_file(path, _MOST_DEFINITION_BYTES).decode("utf-8"))
+        text = _read_file(path, _MOST_DEFINITION_BYTES).decode("utf-8")
+        document: dict[str, Any] = json.loads(text, parse_constant=_refuse_constant)
     except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{path} cannot be read as JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise BundleError(f"{path} must hold a JSON object, not {type(document).__name__}")
-    missing = sorted(_NEEDED - set(document))
-    if "architecture" not in document and "code" not in document:
-        missing = sorted([*missing, "architecture"])
-    unknown = sorted(set(document) - set(_KEYS))
-    if missing or unknown:
-        raise BundleError(f"{path}: missing keys {missing}, unknown keys {unknown}")
-    if "architecture" in document and "code" in document:
-        raise BundleError(f"{path}: architecture and code exclude each other")
-    for key, value in document.items():
-        words, holds = _KEYS[key]
-        if not holds(value):
-            raise BundleError(f"{path}: {key} must be {words}, not {shortened(value)}")
-    n_colors = len(document.get("palette", ()))
-    if n_colors not in (0, len(document["class_names"])):
-        raise BundleError(f"{path}: palette has {n_colors} colours, class_names {len(document['class_names'])} names")
+    check(document, "bundle", path, BundleError)
+    n_colors, n_classes = len(document.get("palette", ())), len(document["class_names"])
+    if n_colors not in (0, n_classes):
+        raise BundleError(f"{path}: palette has {n_colors} colours, class_names {n_classes} names")
     return document
+
+
+def _refuse_constant(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
 
 
 def _read_file(path: Path, most_bytes: int | None = None) -> bytes:
@@ -243,15 +240,10 @@ def _read_checked(folder: Path, entry: dict[str, str], what: str, most_bytes: in
     return content
 
 
-def _read_code(folder: Path, document: dict[str, Any]) -> SourceCode | None:
-    if "code" not in document:
-        return None
-    entry = document["code"]
-    return SourceCode(entry["file"], entry["class"], _read_checked(folder, entry, "code", _MOST_CODE_BYTES))
-
-
-def _tensors(folder: Path, content: bytes) -> dict[str, Tensor]:
+def _put_weights(network: nn.Module, content: bytes, title: str) -> None:
     try:
-        return dict(load_safetensors(content))
+        fit_weights(network, load_safetensors(content), title)
+    except WeightsError as error:
+        raise BundleError(str(error)) from error
     except (SafetensorError, ValueError, RuntimeError) as error:
-        raise WeightsError(f"{folder}: the weights do not fit the network: no safetensors: {error}") from error
+        raise BundleError(f"{title}: the weights do not fit the network: no safetensors: {error}") from error

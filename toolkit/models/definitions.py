@@ -4,7 +4,10 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from toolkit.arguments import whole_number
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,8 @@ class SourceCode:
     """Class in it that is the network."""
     content: bytes = field(repr=False)
     """The whole file."""
+    folder: Path = field(default=Path(), compare=False, repr=False)
+    """Where it was read from, for tracebacks."""
 
     @property
     def sha256(self) -> str:
@@ -72,9 +77,7 @@ class InputRules:
 
     def __post_init__(self) -> None:
         for name, least in (("size_divisor", 1), ("size_remainder", 0), ("least_side", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+            whole_number(name, getattr(self, name), least=least)
 
     def accepts(self, side: int) -> bool:
         """Whether the network takes an input whose side is that many pixels."""
@@ -88,12 +91,7 @@ class InputRules:
     @classmethod
     def of(cls, network: object) -> "InputRules":
         """What a network says of itself in attributes of these names."""
-        return cls(
-            getattr(network, "size_divisor", 1),
-            getattr(network, "size_remainder", 0),
-            getattr(network, "align_corners", False),
-            getattr(network, "least_side", 1),
-        )
+        return cls(**{name: getattr(network, name, default) for name, default in vars(cls()).items()})
 
 
 def document_of(
@@ -105,35 +103,17 @@ def document_of(
 ) -> dict[str, Any]:
     """What ``model.json`` says of a network, without its name, colours and weights.
 
-    Parameters
-    ----------
-    definition : NetworkDefinition
-        How it is built.
-    class_names : tuple of str
-        Its classes.
-    normalization : Normalization
-        How pixels become its input.
-    rules : InputRules
-        How it is used.
-    own_rules : InputRules
-        What the network says of itself; only what differs is written.
+    Of its ``rules`` only those stand there that differ from ``own_rules``, what the network says of itself.
     """
-    document: dict[str, Any] = {}
-    if definition.code is None:
-        document["architecture"] = definition.architecture
-    else:
-        code = definition.code
-        document["code"] = {"file": code.file, "class": code.class_name, "sha256": code.sha256}
-    document["arguments"] = dict(definition.arguments)
-    document["class_names"] = list(class_names)
-    document["normalization"] = {
-        "mean": [float(value) for value in normalization.mean],
-        "std": [float(value) for value in normalization.std],
+    code = definition.code
+    return {
+        **({"code": {"file": code.file, "class": code.class_name, "sha256": code.sha256}} if code else {}),
+        **({} if code else {"architecture": definition.architecture}),
+        "arguments": dict(definition.arguments),
+        "class_names": list(class_names),
+        "normalization": {key: [float(value) for value in values] for key, values in vars(normalization).items()},
+        **{key: value for key, value in vars(rules).items() if value != getattr(own_rules, key)},
     }
-    for key, own_value in vars(own_rules).items():
-        if getattr(rules, key) != own_value:
-            document[key] = getattr(rules, key)
-    return document
 
 
 def digest_of(document: Mapping[str, Any], weights_sha256: str) -> str:

@@ -1,28 +1,16 @@
 """What is known of data sets and models by name: the checked YAML descriptors of the data catalog."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from toolkit.models.messages import alternatives
-from toolkit.models.names import UnknownNameError
-
-# A descriptor may lie in a folder of the user's; the schema that it is checked by is always the one of this version.
-from toolkit.paths import data_catalog, shared_folder
-
-if TYPE_CHECKING:
-    from jsonschema import ValidationError
-
-_FOLDERS = {"dataset": "datasets", "model": "models"}
-_WORDS = {"dataset": "data set", "model": "model"}
+from toolkit.models.errors import DescriptorError, UnknownNameError, alternatives
+from toolkit.models.schemas import check
+from toolkit.paths import data_catalog
 
 _Kind = Literal["dataset", "model"]
-
-
-class DescriptorError(ValueError):
-    """A descriptor is not valid; the message names the file, the place in it, and what is allowed there."""
+_WORDS: dict[_Kind, str] = {"dataset": "data set", "model": "model"}
 
 
 @dataclass(frozen=True)
@@ -31,16 +19,12 @@ class LabelFormat:
 
     encoding: Literal["index", "index16", "color"]
     """8-bit values or palette indices, 16-bit values, or the classes' colours as RGB."""
-
     image_suffix: str
     """End of an image's file name, such as ``_leftImg8bit.png``; what precedes it is shared by image and mask."""
-
     label_suffix: str
     """End of a mask's file name, such as ``_gtFine_labelIds.png``."""
-
     channel: int
     """Channel that holds the class, in the order of the file, where a mask has several."""
-
     stored_values: tuple[int, ...]
     """Value of each class in the files, ``(n_classes,)``; any other means the ignore index. Unused for ``color``."""
 
@@ -51,31 +35,22 @@ class DatasetDescriptor:
 
     name: str
     """Name by which it is loaded, such as ``ade20k-150``."""
-
     title: str
     """Name for people."""
-
     class_names: tuple[str, ...]
     """Names as the data set spells them, ``(n_classes,)``."""
-
     palette: tuple[tuple[int, int, int], ...]
     """Red, green and blue of each class, 0 to 255, ``(n_classes, 3)``."""
-
     ignored: tuple[int, ...]
     """Ids of the classes that stand for no thing (void) and are not counted; often empty."""
-
     ignore_index: int | None
     """Value in label maps that is never counted and that pads; None: there is no such value."""
-
     label_format: LabelFormat
     """How the masks are stored."""
-
     licence: str
     """What the data set's owners allow."""
-
     origin: str
     """Publication and home."""
-
     mapping: Mapping[str, tuple[int, ...]] = field(default_factory=dict, hash=False)
     """By name of another data set: the id of each class there, ``(n_classes,)``, or that data set's ignore index."""
 
@@ -86,68 +61,45 @@ class ModelDescriptor:
 
     name: str
     """Name by which it is loaded."""
-
     title: str
     """Name for people."""
-
     bundle: Path
     """Folder that holds ``model.safetensors``."""
-
     dataset: str
     """Name of the data set whose classes it tells apart."""
-
     mean: tuple[float, float, float]
     """Subtracted from red, green and blue, in units of 0 to 255."""
-
     std: tuple[float, float, float]
     """Divides red, green and blue after that, in units of 0 to 255."""
-
     licence: str
     """SPDX identifier of the weights' licence."""
-
     origin: str
     """Where the weights come from, and the publications."""
-
     digest: str
     """``sha256:`` and the checksum of ``model.safetensors``."""
-
     parameters: int | None = None
     """Number of learned values; None: not stated."""
-
     input: str = ""
     """Size and preparation of the pictures that it was trained on; empty: not stated."""
 
 
+def _folder(kind: _Kind) -> Path:
+    return data_catalog() / f"{kind}s"
+
+
 def _list(kind: _Kind) -> list[str]:
-    return sorted(path.stem for path in (data_catalog() / _FOLDERS[kind]).glob("*.yaml"))
-
-
-def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(repr(name) for name in names)
+    return sorted(path.stem for path in _folder(kind).glob("*.yaml"))
 
 
 def _path(kind: _Kind, name: str) -> Path:
     known = _list(kind)
     if name not in known:
-        exist = f"there are {alternatives(name, known)}" if known else f"{data_catalog() / _FOLDERS[kind]} holds none"
+        exist = f"there are {alternatives(name, known)}" if known else f"{_folder(kind)} holds none"
         raise UnknownNameError(f"Unknown {_WORDS[kind]} {name!r}: {exist}")
-    return data_catalog() / _FOLDERS[kind] / f"{name}.yaml"
+    return _folder(kind) / f"{name}.yaml"
 
 
-def _place(steps: Iterable[str | int]) -> str:
-    """Write a path inside a document: ``classes[3].color``."""
-    text = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)
-    return text.lstrip(".") or "document"
-
-
-def _explanation(error: "ValidationError") -> str:
-    schema = error.schema if isinstance(error.schema, dict) else {}
-    if "properties" in schema:
-        return f"{error.message} (allowed: {_quoted(schema['properties'])}; required: {_quoted(schema['required'])})"
-    return f"{error.message} ({schema['description']})" if "description" in schema else error.message
-
-
-def _read(kind: _Kind, name: str) -> dict[str, Any]:
+def _read(kind: _Kind, name: str) -> tuple[Path, dict[str, Any]]:
     """Read a descriptor and check it by its schema."""
     import yaml
 
@@ -156,74 +108,40 @@ def _read(kind: _Kind, name: str) -> dict[str, Any]:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise DescriptorError(f"{path}: not valid YAML in UTF-8: {error}") from error
-    _check_schema(kind, path, document)
+    check(document, kind, path, DescriptorError)
     if document["name"] != name:
         raise DescriptorError(f"{path}: name: {document['name']!r} is not the file's name; write {name!r}")
-    return dict(document)
+    return path, document
 
 
-def _check_schema(kind: _Kind, path: Path, document: object) -> None:
-    try:
-        from jsonschema import Draft202012Validator
-        from jsonschema.exceptions import best_match
-    except ImportError:
-        return  # on a bare GPU machine descriptors are taken as they are
-    schema = json.loads((shared_folder("data_catalog") / f"{kind}.schema.json").read_text(encoding="utf-8"))
-    first = best_match(Draft202012Validator(schema).iter_errors(document))
-    if first is not None:
-        raise DescriptorError(f"{path}: {_place(first.absolute_path)}: {_explanation(first)}")
-
-
-def _repeated(values: Iterable[Any]) -> int | None:
-    """Find the index of the first value that was there before."""
-    seen = set()
-    for index, value in enumerate(values):
-        if value in seen:
-            return index
-        seen.add(value)
-    return None
-
-
-def _check_classes(path: Path, document: Mapping[str, Any]) -> None:
+def _check_classes(path: Path, classes: list[dict[str, Any]], encoding: str, stored_values: tuple[int, ...]) -> None:
     """Check what a schema cannot say of a list of classes."""
-    classes = document["classes"]
     for index, entry in enumerate(classes):
         if entry["id"] != index:
             raise DescriptorError(
                 f"{path}: classes[{index}].id: {entry['id']} is out of order; ids count from 0 without gaps, so "
                 f"this one is {index}"
             )
-    repeated = _repeated(entry["name"] for entry in classes)
-    if repeated is not None:
-        raise DescriptorError(
-            f"{path}: classes[{repeated}].name: {classes[repeated]['name']!r} is the name of an earlier class; "
-            "names are unique"
-        )
-    if document["label_format"]["encoding"] == "color":
-        repeated = _repeated(tuple(entry["color"]) for entry in classes)
-        if repeated is not None:
-            raise DescriptorError(
-                f"{path}: classes[{repeated}].color: {classes[repeated]['color']} is the colour of an earlier class; "
-                "colours are unique where masks are stored as colours"
-            )
-
-
-def _stored_values(path: Path, document: Mapping[str, Any]) -> tuple[int, ...]:
-    offset = document["label_format"].get("offset", 0)
-    values = tuple(entry.get("stored", entry["id"] + offset) for entry in document["classes"])
-    repeated = _repeated(values)
-    if repeated is not None:
-        raise DescriptorError(
-            f"{path}: classes[{repeated}].stored: {values[repeated]} stands for an earlier class; values are unique"
-        )
-    return values
+    unique: dict[str, tuple[Iterable[Any], str]] = {
+        "name": ((entry["name"] for entry in classes), "names are unique"),
+        "stored": (stored_values, "values are unique"),
+    }
+    if encoding == "color":
+        colors = (tuple(entry["color"]) for entry in classes)
+        unique["color"] = (colors, "colours are unique where masks are stored as colours")
+    for key, (values, words) in unique.items():
+        seen: set[Any] = set()
+        for index, value in enumerate(values):
+            if value in seen:
+                raise DescriptorError(f"{path}: classes[{index}].{key}: {value!r} is that of an earlier class; {words}")
+            seen.add(value)
 
 
 def _lookup_table(path: Path, names: list[str], target_name: str, pairs: Mapping[str, str]) -> tuple[int, ...]:
     """Turn a mapping by class name into the other data set's id of each class."""
     place = f"{path}: mapping.{target_name}"
     try:
-        target = _read("dataset", target_name)
+        _, target = _read("dataset", target_name)
     except UnknownNameError as error:
         raise DescriptorError(f"{place}: {error}") from error
     ids = {entry["name"]: entry["id"] for entry in target["classes"]}
@@ -238,6 +156,10 @@ def _lookup_table(path: Path, names: list[str], target_name: str, pairs: Mapping
             f"{place}: {_quoted(left_out)} left out, but {target_name} has no ignore_index; map every class"
         )
     return tuple(ids[pairs[name]] if name in pairs else target["ignore_index"] for name in names)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    return ", ".join(map(repr, names))
 
 
 def list_datasets() -> list[str]:
@@ -258,11 +180,6 @@ def load_dataset(name: str) -> DatasetDescriptor:
     name : str
         One of ``list_datasets()``, such as ``"ade20k-150"``.
 
-    Returns
-    -------
-    DatasetDescriptor
-        Class names, palette and mask format.
-
     Raises
     ------
     UnknownNameError
@@ -275,28 +192,18 @@ def load_dataset(name: str) -> DatasetDescriptor:
     >>> load_dataset("voc-21").class_names[15]
     'person'
     """
-    path = _path("dataset", name)
-    document = _read("dataset", name)
-    _check_classes(path, document)
-    classes = document["classes"]
+    path, document = _read("dataset", name)
+    classes, stored = document["classes"], document["label_format"]
+    offset = stored.pop("offset", 0)
+    stored_values = tuple(entry.get("stored", entry["id"] + offset) for entry in classes)
+    _check_classes(path, classes, stored["encoding"], stored_values)
     names = [entry["name"] for entry in classes]
-    stored = document["label_format"]
     return DatasetDescriptor(
-        name=name,
-        title=document["title"],
+        **{key: document[key] for key in ("name", "title", "licence", "origin", "ignore_index")},
         class_names=tuple(names),
         palette=tuple(tuple(entry["color"]) for entry in classes),
         ignored=tuple(entry["id"] for entry in classes if entry.get("ignored", False)),
-        ignore_index=document["ignore_index"],
-        label_format=LabelFormat(
-            encoding=stored["encoding"],
-            image_suffix=stored["image_suffix"],
-            label_suffix=stored["label_suffix"],
-            channel=stored.get("channel", 0),
-            stored_values=_stored_values(path, document),
-        ),
-        licence=document["licence"],
-        origin=document["origin"],
+        label_format=LabelFormat(channel=stored.pop("channel", 0), stored_values=stored_values, **stored),
         mapping={
             target: _lookup_table(path, names, target, pairs) for target, pairs in document.get("mapping", {}).items()
         },
@@ -311,11 +218,6 @@ def load_model_descriptor(name: str) -> ModelDescriptor:
     name : str
         One of ``list_models()``, such as ``"deeplabv3-mobilenetv2-voc"``.
 
-    Returns
-    -------
-    ModelDescriptor
-        Where the bundle lies, which classes it has, and how its input is normalised.
-
     Raises
     ------
     UnknownNameError
@@ -328,23 +230,10 @@ def load_model_descriptor(name: str) -> ModelDescriptor:
     >>> load_model_descriptor("deeplabv3-mobilenetv2-voc").dataset
     'voc-21'
     """
-    path = _path("model", name)
-    document = _read("model", name)
+    path, document = _read("model", name)
     try:
         _path("dataset", document["dataset"])
     except UnknownNameError as error:
         raise DescriptorError(f"{path}: dataset: {error}") from error
-    normalization = document["normalization"]
-    return ModelDescriptor(
-        name=name,
-        title=document["title"],
-        bundle=path.parent / document["bundle"],
-        dataset=document["dataset"],
-        mean=tuple(normalization["mean"]),
-        std=tuple(normalization["std"]),
-        licence=document["licence"],
-        origin=document["origin"],
-        digest=document["digest"],
-        parameters=document.get("parameters"),
-        input=document.get("input", ""),
-    )
+    normalization: dict[str, Any] = {key: tuple(values) for key, values in document.pop("normalization").items()}
+    return ModelDescriptor(bundle=path.parent / document.pop("bundle"), **document, **normalization)

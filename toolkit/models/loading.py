@@ -1,16 +1,26 @@
-"""Find a model by its name."""
+"""A model by its name, or from a directory."""
 
+import warnings
 from pathlib import Path
 
-from toolkit.models.bundles import DEFINITION_FILE, load_bundle
+from toolkit.models.building import follow
+from toolkit.models.bundles import DEFINITION_FILE, read_bundle
+from toolkit.models.definitions import InputRules, digest_of, document_of
 from toolkit.models.descriptors import list_models, load_model_descriptor
-from toolkit.models.messages import alternatives
+from toolkit.models.errors import ModelOptionError, UnknownNameError, alternatives
 from toolkit.models.model import Model
-from toolkit.models.names import ModelName, ModelOptionError, UnknownNameError
-from toolkit.models.providers import PROVIDERS, PSPNET_NAMES, load_pspnet
+from toolkit.models.names import ModelName
+from toolkit.models.providers import PROVIDERS
+from toolkit.models.recipes import Recipe
+from toolkit.models.weights import weights_sha256
+from toolkit.models.wrapped import published_weights
 from toolkit.paths import data_catalog, expand
 
 _EXTRAS = ("hf", "smp")
+
+
+class UntrainedNetworkWarning(UserWarning):
+    """A network has random weights, so its label maps mean nothing."""
 
 
 def load_model(name: str | Path) -> Model:
@@ -68,43 +78,81 @@ def load_model(name: str | Path) -> Model:
     bundle = bundle_folder(text)
     if bundle is not None:
         return load_bundle(bundle, source=text if text in list_models() else "")
-    folder = Path(expand(text)).expanduser()
     parsed = ModelName.parse(text)
-    if parsed.stem in PSPNET_NAMES or parsed.provider in PROVIDERS:
-        return _provided(parsed)
+    recipe = _recipe_of(parsed)
+    if recipe is not None:
+        model = _assemble(recipe)
+        if recipe.put_weights is None:
+            words = "has random weights: its label maps mean nothing until it is trained; give weights=path"
+            warnings.warn(f"{recipe.title} {words}", UntrainedNetworkWarning, stacklevel=2)
+        return model
     if parsed.options and (parsed.stem in list_models() or Path(expand(parsed.stem)).expanduser().is_dir()):
         raise ModelOptionError(f"model {text!r}: a bundle takes no options; write {parsed.stem!r}")
-    raise _unknown(text, parsed, folder)
+    raise _unknown(text, parsed)
 
 
 def bundle_folder(name: str) -> Path | None:
     """The directory of the bundle that a name stands for; None if it stands for something else, or for nothing."""
     if name in list_models():
-        return _bundle_of(name)
+        usual = data_catalog() / "models" / name
+        # Its descriptor is read only if it lies elsewhere.
+        return usual if (usual / DEFINITION_FILE).is_file() else load_model_descriptor(name).bundle
     folder = Path(expand(name)).expanduser()
     return folder if (folder / DEFINITION_FILE).is_file() else None
 
 
-def _provided(name: ModelName) -> Model:
-    load = PROVIDERS[name.provider] if name.provider else load_pspnet
+def load_bundle(folder: Path, source: str = "") -> Model:
+    """Load the model in a bundle directory.
+
+    Code that the bundle brings runs unsandboxed, with the rights of this process.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Directory with ``model.json`` and the files that it names.
+    source : str
+        What ``load_model`` takes to get this model again; the folder by default.
+
+    Raises
+    ------
+    BundleError
+        What `toolkit.models.bundles.read_bundle` refuses; or its code fails, or the weights do not fit the network.
+    """
+    return _assemble(read_bundle(folder, source))
+
+
+def _assemble(recipe: Recipe) -> Model:
+    network, rules, class_names = follow(recipe)
+    document = document_of(recipe.definition, class_names, recipe.normalization, rules, InputRules.of(network))
+    return Model(
+        network=network,
+        class_names=class_names,
+        normalization=recipe.normalization,
+        name=recipe.name,
+        digest=digest_of(document, recipe.weights_sha256 or weights_sha256(published_weights(network))),
+        source=recipe.source,
+        palette=recipe.palette,
+        **vars(rules),
+        definition=recipe.definition,
+    )
+
+
+def _recipe_of(name: ModelName) -> Recipe | None:
+    """What a provider makes of a name; None if it is nobody's."""
+    find = PROVIDERS.get(f"{name.provider}:" if name.provider else name.name)
     try:
-        return load(name)
+        return find(name) if find else None
     except ModuleNotFoundError as error:
         remedy = f"; pip install -e '.[{name.provider}]' in the project's folder" if name.provider in _EXTRAS else ""
         raise ImportError(f"model {str(name)!r} needs {error.name!r}, which is not installed{remedy}") from error
 
 
-def _bundle_of(name: str) -> Path:
-    """The folder of a model of the data catalog; its descriptor is read only if that lies elsewhere."""
-    usual = data_catalog() / "models" / name
-    return usual if (usual / DEFINITION_FILE).is_file() else load_model_descriptor(name).bundle
-
-
-def _unknown(text: str, parsed: ModelName, folder: Path) -> UnknownNameError:
+def _unknown(text: str, parsed: ModelName) -> UnknownNameError:
+    folder = Path(expand(text)).expanduser()
     reason = f"the directory holds no {DEFINITION_FILE}" if folder.is_dir() else "no such name, no such directory"
     if folder.is_file():
         reason = "a file is no model; give its network's name with ?weights=FILE"
-    known = [*list_models(), *PSPNET_NAMES, *(f"{provider}:…" for provider in PROVIDERS)]
+    known = [*list_models(), *(f"{provider}…" if provider.endswith(":") else provider for provider in PROVIDERS)]
     return UnknownNameError(
         f"model {text!r}: {reason}; give the path of a directory with a {DEFINITION_FILE}, or one of "
         f"{alternatives(parsed.stem, known)}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import nn
 
+from toolkit.models import bundles
 from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization
 
 _AS_THE_NETWORK_SAYS: Any = None
@@ -98,6 +99,4 @@ class Model:
         The class of a network of your own is copied with the whole file that defines it; the file must need no other
         files of yours. The bundle is loaded again and its logits are compared before it gets its name.
         """
-        from toolkit.models.saving import save_bundle
-
-        return save_bundle(self, path, arguments=arguments)
+        return bundles.save_bundle(self, path, arguments=arguments)

@@ -5,17 +5,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote, unquote
 
-from toolkit.models.messages import alternatives
+from toolkit.models.errors import ModelOptionError, alternatives
 
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
-
-
-class UnknownNameError(ValueError):
-    """Nothing has this name; the message lists what exists."""
-
-
-class ModelOptionError(ValueError):
-    """An option in a model's name is unknown or has a value that it cannot have; the message says what is allowed."""
 
 
 @dataclass(frozen=True)

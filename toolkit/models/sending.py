@@ -14,8 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolkit.models.bundles import BundleError, files_of, load_bundle
-from toolkit.models.loading import bundle_folder
+from toolkit.models.bundles import files_of
+from toolkit.models.errors import BundleError
+from toolkit.models.loading import bundle_folder, load_bundle
 from toolkit.models.model import Model
 from toolkit.paths import cache
 

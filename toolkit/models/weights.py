@@ -1,7 +1,14 @@
-"""Weights from files and into networks: read without running what they hold, checked name by name, shape by shape."""
+"""Weights from files, into networks, and back into files.
 
+They are read without running what a file holds, and checked name by name, shape by shape. They are written as
+safetensors bytes that depend on the weights alone, so that their checksum is an identity: the safetensors library
+promises a format, not an order of tensors or a spelling of the header; both are fixed here. Source of the format: the
+safetensors specification (8 bytes header length, JSON header, tensors without gaps).
+"""
+
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +17,23 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from toolkit.models.networks.wrapped import published_weights, put_weights
+from toolkit.models.errors import WeightsError
+from toolkit.models.wrapped import published_weights, put_weights
 
 _SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt")
 _WRAPPERS = ("state_dict", "model")
 _NAMED_AT_MOST = 3
 
-
-class WeightsError(ValueError):
-    """Weights that cannot be used: not readable, not safe to read, or of another network."""
+_CODES = {
+    torch.float32: "F32",
+    torch.int64: "I64",
+    torch.int32: "I32",
+    torch.int16: "I16",
+    torch.int8: "I8",
+    torch.uint8: "U8",
+    torch.bool: "BOOL",
+}
+_ALIGNMENT = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +59,7 @@ def read_weights(path: Path) -> Weights:
     Returns
     -------
     Weights
-        By name. Class names are those in the safetensors metadata, under ``class_names`` as a JSON list.
+        Class names are those in the safetensors metadata, under ``class_names`` as a JSON list.
 
     Raises
     ------
@@ -59,16 +74,7 @@ def read_weights(path: Path) -> Weights:
 
 
 def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], origin: str) -> None:
-    """Put weights into a network.
-
-    Parameters
-    ----------
-    network : torch.nn.Module
-        Changed in place.
-    tensors : mapping
-        By name.
-    origin : str
-        Where they come from, for messages.
+    """Put weights by their names into a network; ``origin`` says in messages where they come from.
 
     Raises
     ------
@@ -78,18 +84,16 @@ def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], origin: str) 
     expected = published_weights(network)
     # Files written before batch norms counted their batches are complete without the counts.
     counters = {name for name in expected if name.endswith(".num_batches_tracked")}
-    problems = [
-        *_named("missing", sorted(expected.keys() - tensors.keys() - counters)),
-        *_named("unexpected", sorted(tensors.keys() - expected.keys())),
-        *_named(
-            "of another shape",
-            [
-                f"{name} ({_shape(tensors[name])} in the weights, {_shape(expected[name])} in the network)"
-                for name in sorted(expected.keys() & tensors.keys())
-                if tensors[name].shape != expected[name].shape
-            ],
-        ),
-    ]
+    found = {
+        "missing": sorted(expected.keys() - tensors.keys() - counters),
+        "unexpected": sorted(tensors.keys() - expected.keys()),
+        "of another shape": [
+            f"{name} ({_shape(tensors[name])} in the weights, {_shape(expected[name])} in the network)"
+            for name in sorted(expected.keys() & tensors.keys())
+            if tensors[name].shape != expected[name].shape
+        ],
+    }
+    problems = [f"{len(names)} {kind}: {_some(names)}" for kind, names in found.items() if names]
     if problems:
         raise WeightsError(
             f"{origin}: the weights do not fit the network: {'; '.join(problems)}. "
@@ -101,11 +105,9 @@ def fit_weights(network: nn.Module, tensors: Mapping[str, Tensor], origin: str) 
         raise WeightsError(f"{origin}: the weights do not fit the network: {error}") from error
 
 
-def _named(kind: str, names: list[str]) -> list[str]:
-    if not names:
-        return []
+def _some(names: list[str]) -> str:
     more = len(names) - _NAMED_AT_MOST
-    return [f"{len(names)} {kind}: {', '.join(names[:_NAMED_AT_MOST])}" + (f" and {more} more" if more > 0 else "")]
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _shape(tensor: Tensor) -> str:
@@ -158,3 +160,58 @@ def _without_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     if tensors and all(name.startswith("module.") for name in tensors):
         return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
     return tensors
+
+
+def weights_sha256(tensors: Mapping[str, Tensor]) -> str:
+    """The sha256 of the file that `write_weights` would write."""
+    checksum = hashlib.sha256()
+    for piece in _pieces(tensors):
+        checksum.update(piece)
+    return checksum.hexdigest()
+
+
+def write_weights(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """Write a safetensors file, and tell its sha256.
+
+    Floating-point tensors of any precision are written as float32; a tensor with several names is written under each.
+
+    Raises
+    ------
+    TypeError
+        A tensor is of a type that networks do not have, such as complex numbers.
+    """
+    checksum = hashlib.sha256()
+    with path.open("wb") as file:
+        for piece in _pieces(tensors):
+            file.write(piece)
+            checksum.update(piece)
+    return checksum.hexdigest()
+
+
+def _pieces(tensors: Mapping[str, Tensor]) -> Iterator[bytes | memoryview]:
+    """The bytes of the file, in order."""
+    stored_types = {name: _stored_type(name, tensor) for name, tensor in tensors.items()}
+    # Wide types first, so that every tensor is aligned.
+    order = sorted(tensors, key=lambda name: (-stored_types[name].itemsize, name))
+    header: dict[str, object] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name in order:
+        begin, end = end, end + tensors[name].numel() * stored_types[name].itemsize
+        header[name] = {
+            "dtype": _CODES[stored_types[name]],
+            "shape": list(tensors[name].shape),
+            "data_offsets": [begin, end],
+        }
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % _ALIGNMENT)
+    yield len(text).to_bytes(8, "little") + text
+    for name in order:
+        tensor = tensors[name].detach().to("cpu", stored_types[name]).contiguous()
+        yield tensor.reshape(-1).view(torch.uint8).numpy().data
+
+
+def _stored_type(name: str, tensor: Tensor) -> torch.dtype:
+    stored = torch.float32 if tensor.is_floating_point() else tensor.dtype
+    if stored not in _CODES:
+        raise TypeError(f"weight {name} is of type {tensor.dtype}, which cannot be stored")
+    return stored

@@ -1,7 +1,6 @@
 """The bytes and pixels of an image by its URI, and the URIs of the images that a person names.
 
-A scheme is one more reader: see `toolkit.sources.reading`. Remote ones are `toolkit.sources.sftp` and
-`toolkit.sources.objects`.
+A back end is one class, `toolkit.sources.source.Source`, entered in `toolkit.sources.registry`.
 """
 
 from toolkit.sources.decoding import decode_image, read_image

@@ -19,7 +19,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from toolkit.sources.errors import SourceError
+from toolkit.sources.errors import SourceError, too_many_bytes
 from toolkit.sources.formats import ALLOWED_FORMATS, SELF_DELIMITING_FORMATS, ends_early, recognize
 from toolkit.sources.reading import DEFAULT_LIMITS, ReadLimits, read_bytes
 
@@ -52,25 +52,8 @@ _UPRIGHT = {
 
 
 def read_image(uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8]:
-    """Read and decode the picture behind a URI: :func:`read_bytes`, then :func:`decode_image`.
-
-    Parameters
-    ----------
-    uri : str
-        A plain path or a URI that has a reader.
-    limits : ReadLimits
-        Caps on bytes and pixels.
-
-    Returns
-    -------
-    numpy.ndarray
-        uint8 ``(height, width, 3)``, RGB.
-
-    Raises
-    ------
-    SourceError
-        With any of the codes.
-    """
+    """Read and decode the picture behind a URI: :func:`read_bytes`, then :func:`decode_image`; RGB, uint8 ``(height,
+    width, 3)``."""
     return decode_image(read_bytes(uri, limits), uri, limits)
 
 
@@ -130,8 +113,7 @@ def _allowed_format(data: bytes, uri: str, limits: ReadLimits) -> str:
     if not data:
         raise SourceError("empty", uri, "the file has no bytes; copy it again")
     if len(data) > limits.max_bytes:
-        reason = f"has {len(data)} bytes, more than max_bytes={limits.max_bytes}; raise ReadLimits.max_bytes"
-        raise SourceError("too_large", uri, reason)
+        raise too_many_bytes(uri, f"{len(data)} bytes", limits.max_bytes)
     format_name = recognize(data)
     if format_name is None:
         reason = f"starts with {data[:16]!r}, which is no picture; allowed are {', '.join(ALLOWED_FORMATS)}"

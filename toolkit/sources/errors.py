@@ -1,4 +1,6 @@
-"""What can be wrong with a source: one exception with a small vocabulary of codes, and one for an empty selection."""
+"""What can be wrong with a source: the image, the selection of images, or the server."""
+
+from toolkit.errors import ToolkitError
 
 ERROR_CODES = (
     "missing",
@@ -21,7 +23,7 @@ not read. ``truncated``: the end of the picture is missing. ``corrupt``: an allo
 """
 
 
-class SourceError(Exception):
+class SourceError(ToolkitError):
     """An image could not be had from its URI. It pickles, so that it can cross from an engine to a driver.
 
     Parameters
@@ -52,45 +54,41 @@ class SourceError(Exception):
         return f"{self.uri}: {self.reason} [{self.code}]"
 
 
-class NoImagesError(ValueError):
+def too_many_bytes(uri: str, found: str, max_bytes: int) -> SourceError:
+    """The error for a file that is larger than `ReadLimits` allow."""
+    return SourceError("too_large", uri, f"has {found}, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes")
+
+
+class NoImagesError(ToolkitError, ValueError):
     """A directory, pattern, table or list was asked for its images and has none."""
 
 
-class UnreachableError(ConnectionError):
-    """A server gave no answer. Nothing is known of the image: it is neither missing nor bad.
+class _ServerError(ToolkitError):
+    """A server is at fault, and no image of it.
 
     Parameters
     ----------
     server : str
         Scheme and address, without any secret.
     reason : str
-        What happened, in words.
+        What is wrong in words, with the remedy where there is one.
     """
 
     def __init__(self, server: str, reason: str) -> None:
         super().__init__(server, reason)
         self.server = server
         self.reason = reason
+
+
+class UnreachableError(_ServerError, ConnectionError):
+    """A server gave no answer. Nothing is known of the image: it is neither missing nor bad."""
 
     def __str__(self) -> str:
         return f"{self.server} cannot be reached: {self.reason}"
 
 
-class AccessError(PermissionError):
-    """A server says no to us, or is not the one that we know: no image can be had from it until that is mended.
-
-    Parameters
-    ----------
-    server : str
-        Scheme and address, without any secret.
-    reason : str
-        What is wrong, with the remedy.
-    """
-
-    def __init__(self, server: str, reason: str) -> None:
-        super().__init__(server, reason)
-        self.server = server
-        self.reason = reason
+class AccessError(_ServerError, PermissionError):
+    """A server says no to us, or is not the one that we know: no image can be had from it until that is mended."""
 
     def __str__(self) -> str:
         return f"{self.server}: {self.reason}"

@@ -1,48 +1,60 @@
-"""The reader of local files: regular files only, never more bytes than the cap."""
+"""Files of this machine: regular files only, never more bytes than the cap."""
 # os.path throughout: pathlib rewrites what was written, and raises where os.path answers no.
-# ruff: noqa: PTH114, PTH115, PTH116
+# ruff: noqa: PTH114, PTH115, PTH116, PTH118
 
 import os
 import stat
-from typing import NoReturn
+import warnings
+from collections.abc import Iterator
 
-from toolkit.sources.errors import SourceError
-from toolkit.sources.uris import local_path
+from toolkit.sources.errors import SourceError, too_many_bytes
+from toolkit.sources.source import Source
+from toolkit.sources.uris import LOCAL_SCHEME, local_path
 
 
-def read(uri: str, max_bytes: int) -> bytes:
-    """Read a local file.
+class LocalSource(Source):
+    """Plain paths, and ``file://`` URIs of this host."""
 
-    Parameters
-    ----------
-    uri : str
-        A plain path or a ``file://`` URI of this host.
-    max_bytes : int
-        Largest allowed size in bytes; at most one byte more is ever read.
+    schemes = (LOCAL_SCHEME,)
 
-    Returns
-    -------
-    bytes
-        The content; possibly nothing.
+    def read(self, uri: str, max_bytes: int, stall_seconds: float) -> bytes:
+        """The bytes of a regular file; at most one more than the cap is ever read."""
+        path = _path_of(uri)
+        try:
+            return _read_regular_file(path, uri, max_bytes)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            what = f"is a symbolic link to nowhere ({os.readlink(path)})" if os.path.islink(path) else "does not exist"
+            reason = f"the file {what}; was it moved, or is its disk not mounted here?"
+            raise SourceError("missing", uri, reason) from error
+        except OSError as error:
+            raise SourceError("unreadable", uri, f"the file cannot be read: {error.strerror or error}") from error
+        except ValueError as error:  # a NUL byte or a surrogate in the name
+            raise SourceError("missing", uri, f"no file can have this name: {error}") from error
 
-    Raises
-    ------
-    SourceError
-        ``missing``, ``unreadable``, ``too_large``, or ``unsupported_scheme`` for a file on another host.
-    """
+    def walk(self, folder: str, stall_seconds: float) -> Iterator[str]:
+        """Paths of all files below a folder; links to folders are followed, each folder once. Warns of what it cannot
+        enter."""
+        visited: set[str] = set()
+        for inside, subfolders, files in os.walk(_path_of(folder), onerror=_warn_of_folder, followlinks=True):
+            real = os.path.realpath(inside)
+            if real in visited:  # a link to a folder above it would never end
+                subfolders.clear()
+                continue
+            visited.add(real)
+            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+            yield from (os.path.join(inside, name) for name in sorted(files) if not name.startswith("."))
+
+
+def _path_of(uri: str) -> str:
     path = local_path(uri)
     if path is None:
         raise SourceError("unsupported_scheme", uri, "the file is on another host; mount it here and give its path")
-    try:
-        return _read_regular_file(path, uri, max_bytes)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        broken_link = os.path.islink(path)
-        what = f"is a symbolic link to nowhere ({os.readlink(path)})" if broken_link else "does not exist"
-        raise SourceError("missing", uri, f"the file {what}; was it moved, or is its disk not mounted here?") from error
-    except OSError as error:
-        raise SourceError("unreadable", uri, f"the file cannot be read: {error.strerror or error}") from error
-    except ValueError as error:  # a NUL byte or a surrogate in the name
-        raise SourceError("missing", uri, f"no file can have this name: {error}") from error
+    return path
+
+
+def _warn_of_folder(error: OSError) -> None:
+    message = f"images: the folder {error.filename!r} cannot be read ({error.strerror}); its images are not listed"
+    warnings.warn(message, stacklevel=2)
 
 
 def _read_regular_file(path: str, uri: str, max_bytes: int) -> bytes:
@@ -54,13 +66,13 @@ def _read_regular_file(path: str, uri: str, max_bytes: int) -> bytes:
         status = os.fstat(descriptor)
         _require_regular(status, uri)
         if status.st_size > max_bytes:
-            _refuse_size(uri, f"{status.st_size} bytes", max_bytes)
+            raise too_many_bytes(uri, f"{status.st_size} bytes", max_bytes)
         # Asked for by its size, since asking for the cap would reserve the cap; what grew meanwhile is read as well.
         data = file.read(status.st_size + 1)
         if len(data) > status.st_size:
             data += file.read(max_bytes + 1 - len(data))
     if len(data) > max_bytes:
-        _refuse_size(uri, f"more than {max_bytes} bytes", max_bytes)
+        raise too_many_bytes(uri, f"more than {max_bytes} bytes", max_bytes)
     return data
 
 
@@ -69,7 +81,3 @@ def _require_regular(status: os.stat_result, uri: str) -> None:
         raise SourceError("unreadable", uri, "is a directory, not a file")
     if not stat.S_ISREG(status.st_mode):
         raise SourceError("unreadable", uri, "is a pipe, socket or device; only regular files are read")
-
-
-def _refuse_size(uri: str, size: str, max_bytes: int) -> NoReturn:
-    raise SourceError("too_large", uri, f"has {size}, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes")

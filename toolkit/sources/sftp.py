@@ -7,15 +7,17 @@ as for ``ssh``; `CONFIG_VARIABLE` names another configuration file. Passwords ar
 
 import asyncio
 import contextlib
+import functools
 import os
 import posixpath
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
-from toolkit.sources import loop
-from toolkit.sources.errors import AccessError, SourceError, UnreachableError
+from toolkit.sources.errors import AccessError, SourceError, UnreachableError, too_many_bytes
+from toolkit.sources.source import Source
 
 CONFIG_VARIABLE = "SEGSCAPE_SSH_CONFIG"
 """Environment variable with the path of an OpenSSH configuration file to use instead of ``~/.ssh/config``."""
@@ -24,46 +26,11 @@ _FILES_AT_ONCE = 32
 _BYTES_AT_ONCE = 4 * 2**20
 _CONNECT_SECONDS = 15.0
 _KEEPALIVE_SECONDS = 10.0
+_FILE, _FOLDER, _LINK = 1, 2, 3  # SSH_FILEXFER_TYPE_…, draft-ietf-secsh-filexfer-13, section 7.2
 
+_closing: set["asyncio.Task[None]"] = set()  # the loop itself holds tasks weakly
 
-def read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
-    """Read a file.
-
-    Parameters
-    ----------
-    uri : str
-        ``sftp://[user@]host[:port]/path``, percent-encoded.
-    max_bytes : int
-        Largest allowed file.
-    stall_seconds : float
-        A server that sends nothing for so long counts as out of reach.
-
-    Raises
-    ------
-    SourceError
-        ``missing``, ``unreadable`` or ``too_large``.
-    UnreachableError
-        The server does not answer, or the connection broke off.
-    AccessError
-        The server is not the one that is known by that name, or does not take our keys.
-    """
-    return loop.run(_read(uri, max_bytes, stall_seconds))
-
-
-def version(uri: str, stall_seconds: float) -> str:
-    """What changes whenever the file does; raises as `read` does."""
-    return loop.run(_version(uri, stall_seconds))
-
-
-def walk(uri: str, stall_seconds: float) -> Iterator[str]:
-    """URIs of all files below a folder, folder by folder, sorted; hidden ones are left out."""
-    listing = _walk(uri, stall_seconds)
-    while (names := loop.run(_next(listing))) is not None:
-        yield from names
-
-
-async def _next(listing: AsyncIterator[list[str]]) -> list[str] | None:
-    return await anext(listing, None)
+Result = TypeVar("Result")
 
 
 class _Server:
@@ -97,65 +64,44 @@ class _Server:
             self._client = None
 
 
-_servers: dict[str, _Server] = {}
-_closing: set["asyncio.Task[None]"] = set()  # the loop itself holds tasks weakly
-
-
-def _server(uri: str) -> tuple[_Server, str]:
-    """The server of a URI, and the path there."""
-    parts = urlsplit(uri)
-    if not parts.hostname:
-        raise SourceError("unreadable", uri, "names no host; write sftp://[user@]host[:port]/path")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    address = f"{parts.username}@" * bool(parts.username) + host + f":{parts.port}" * bool(parts.port)
-    return _servers.setdefault(address, _Server(address)), unquote(parts.path)
-
-
 async def _connect(address: str, seconds: float) -> tuple[Any, Any]:
+    server = f"sftp://{address}"
     try:
         import asyncssh
     except ImportError as error:
-        raise AccessError(f"sftp://{address}", "SFTP needs asyncssh: pip install 'segscape[remote]'") from error
-    user, _, place = address.rpartition("@")
-    host, _, port = place.rpartition("]")[2].partition(":")
-    host = host or place.rpartition("]")[0].removeprefix("[")  # an address of IPv6 stands in brackets
-    options: dict[str, Any] = {"keepalive_interval": _KEEPALIVE_SECONDS, "keepalive_count_max": 3}
+        raise AccessError(server, "SFTP needs asyncssh: pip install 'segscape[remote]'") from error
+    parts = urlsplit(server)
+    given = {"username": parts.username, "port": parts.port}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value}
     config = os.environ.get(CONFIG_VARIABLE)
     if config:
         if not Path(config).is_file():
-            raise AccessError(f"sftp://{address}", f"{CONFIG_VARIABLE} names {config}, which is no file")
+            raise AccessError(server, f"{CONFIG_VARIABLE} names {config}, which is no file")
         options["config"] = [config]
-    if user:
-        options["username"] = user
-    if port:
-        options["port"] = int(port)
+    options |= {"keepalive_interval": _KEEPALIVE_SECONDS, "keepalive_count_max": 3}
+    by_hand = (
+        f"ssh {f'-p {parts.port} ' * bool(parts.port)}{f'{parts.username}@' * bool(parts.username)}{parts.hostname}"
+    )
     try:
         async with asyncio.timeout(seconds):
-            connection = await asyncssh.connect(host, **options)
+            connection = await asyncssh.connect(parts.hostname, **options)
             return connection, await connection.start_sftp_client()
     except asyncssh.HostKeyNotVerifiable as error:
-        raise AccessError(
-            f"sftp://{address}",
+        reason = (
             f"the server's host key is not the one in known_hosts, or none is there ({error}); if you trust it, "
-            f"connect once with `{_by_hand(user, host, port)}`, or add its key with ssh-keyscan",
-        ) from error
+            f"connect once with `{by_hand}`, or add its key with ssh-keyscan"
+        )
+        raise AccessError(server, reason) from error
     except asyncssh.PermissionDenied as error:
-        raise AccessError(
-            f"sftp://{address}",
-            f"the server takes none of our keys ({error}); see that `{_by_hand(user, host, port)}` works here, "
-            "without a password",
-        ) from error
+        reason = f"the server takes none of our keys ({error}); see that `{by_hand}` works here, without a password"
+        raise AccessError(server, reason) from error
     except (asyncssh.KeyExchangeFailed, asyncssh.KeyImportError, asyncssh.ConfigParseError) as error:
-        raise AccessError(f"sftp://{address}", f"no connection is possible ({error})") from error
+        raise AccessError(server, f"no connection is possible ({error})") from error
     except (FileNotFoundError, PermissionError) as error:
         reason = f"a file that SSH needs cannot be read ({error}); host keys are looked up in known_hosts"
-        raise AccessError(f"sftp://{address}", reason) from error
+        raise AccessError(server, reason) from error
     except (asyncssh.Error, OSError, TimeoutError, asyncio.IncompleteReadError) as error:
-        raise UnreachableError(f"sftp://{address}", _words(error, seconds)) from error
-
-
-def _by_hand(user: str, host: str, port: str) -> str:
-    return "ssh " + f"-p {port} " * bool(port) + f"{user}@" * bool(user) + host
+        raise UnreachableError(server, _words(error, seconds)) from error
 
 
 @contextlib.asynccontextmanager
@@ -184,38 +130,6 @@ def _words(error: BaseException, seconds: float) -> str:
     return str(error) or type(error).__name__
 
 
-async def _read(uri: str, max_bytes: int, stall_seconds: float) -> bytes:
-    server, path = _server(uri)
-    async with server.room, _using(server, uri, stall_seconds) as client:
-        async with asyncio.timeout(stall_seconds) as patience:
-            file = await client.open(path, "rb", block_size=-1)
-            try:
-                size = (await file.stat()).size
-                if size is not None and size > max_bytes:
-                    reason = f"has {size} bytes, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes"
-                    raise SourceError("too_large", uri, reason)
-                parts = []
-                while True:
-                    patience.reschedule(asyncio.get_running_loop().time() + stall_seconds)
-                    part = await file.read(_BYTES_AT_ONCE if size is None else min(_BYTES_AT_ONCE, size))
-                    parts.append(part)
-                    if sum(map(len, parts)) > max_bytes:
-                        raise SourceError("too_large", uri, f"has more than max_bytes={max_bytes}")
-                    if not part or (size is not None and sum(map(len, parts)) >= size):
-                        return b"".join(parts)
-            finally:
-                closing = asyncio.ensure_future(_close(file, stall_seconds))
-                _closing.add(closing)
-                closing.add_done_callback(_closing.discard)
-
-
-async def _version(uri: str, stall_seconds: float) -> str:
-    server, path = _server(uri)
-    async with server.room, _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds):
-        status = await client.stat(path)
-        return f"{status.size} {status.mtime} {status.mtime_ns}"
-
-
 async def _close(file: Any, stall_seconds: float) -> None:
     """Nobody waits for that: it would cost every file a round trip."""
     with contextlib.suppress(Exception):
@@ -223,31 +137,115 @@ async def _close(file: Any, stall_seconds: float) -> None:
             await file.close()
 
 
-async def _walk(uri: str, stall_seconds: float) -> AsyncIterator[list[str]]:
-    server, path = _server(uri)
-    folders = [path.rstrip("/") or "/"]
-    visited: set[str] = set()
-    while folders:
-        folder = folders.pop()
-        files: list[str] = []
-        below: list[str] = []
-        async with _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds) as patience:
-            real = str(await client.realpath(folder))
-            if real in visited:  # a link to a folder above it would never end
-                continue
-            visited.add(real)
-            async for entry in client.scandir(folder):
-                patience.reschedule(asyncio.get_running_loop().time() + stall_seconds)
-                name = str(entry.filename)
-                if name.startswith("."):
+def _more_time(patience: asyncio.Timeout, stall_seconds: float) -> None:
+    """Something has arrived: count the silence from now."""
+    patience.reschedule(asyncio.get_running_loop().time() + stall_seconds)
+
+
+async def _next(listing: AsyncIterator[list[str]]) -> list[str] | None:
+    return await anext(listing, None)
+
+
+@functools.cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """One event loop in a thread of its own, for the connections of this process."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="connections", daemon=True).start()
+    return loop
+
+
+def _run(work: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine in the loop, from any other thread, and wait for its result."""
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+
+
+class SftpSource(Source):
+    """``sftp://[user@]host[:port]/path``, percent-encoded."""
+
+    schemes = ("sftp",)
+
+    def __init__(self) -> None:
+        self._servers: dict[str, _Server] = {}
+
+    def read(self, uri: str, max_bytes: int, stall_seconds: float) -> bytes:
+        """The bytes of a file; its size is looked at first."""
+        return _run(self._read(uri, max_bytes, stall_seconds))
+
+    def walk(self, folder: str, stall_seconds: float) -> Iterator[str]:
+        """URIs of all files below a folder, folder by folder, sorted; hidden ones are left out."""
+        listing = self._walk(folder, stall_seconds)
+        while (names := _run(_next(listing))) is not None:
+            yield from names
+
+    def version(self, uri: str, stall_seconds: float) -> str:
+        """Size and time of change."""
+        return _run(self._version(uri, stall_seconds))
+
+    def encode(self, path: str) -> str:
+        """A path as it stands in a URI."""
+        return quote(path)
+
+    def _server(self, uri: str) -> tuple[_Server, str]:
+        """The server of a URI, and the path there."""
+        parts = urlsplit(uri)
+        if not parts.hostname:
+            raise SourceError("unreadable", uri, "names no host; write sftp://[user@]host[:port]/path")
+        host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+        address = f"{parts.username}@" * bool(parts.username) + host + f":{parts.port}" * bool(parts.port)
+        return self._servers.setdefault(address, _Server(address)), unquote(parts.path)
+
+    async def _read(self, uri: str, max_bytes: int, stall_seconds: float) -> bytes:
+        server, path = self._server(uri)
+        async with server.room, _using(server, uri, stall_seconds) as client:
+            async with asyncio.timeout(stall_seconds) as patience:
+                file = await client.open(path, "rb", block_size=-1)
+                try:
+                    size = (await file.stat()).size
+                    if size is not None and size > max_bytes:
+                        raise too_many_bytes(uri, f"{size} bytes", max_bytes)
+                    data = bytearray()
+                    while size is None or len(data) < size:
+                        _more_time(patience, stall_seconds)
+                        part = await file.read(_BYTES_AT_ONCE if size is None else min(_BYTES_AT_ONCE, size))
+                        data += part
+                        if len(data) > max_bytes:
+                            raise too_many_bytes(uri, f"more than {max_bytes} bytes", max_bytes)
+                        if not part:
+                            break
+                    return bytes(data)
+                finally:
+                    closing = asyncio.ensure_future(_close(file, stall_seconds))
+                    _closing.add(closing)
+                    closing.add_done_callback(_closing.discard)
+
+    async def _version(self, uri: str, stall_seconds: float) -> str:
+        server, path = self._server(uri)
+        async with server.room, _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds):
+            status = await client.stat(path)
+            return f"{status.size} {status.mtime} {status.mtime_ns}"
+
+    async def _walk(self, uri: str, stall_seconds: float) -> AsyncIterator[list[str]]:
+        server, path = self._server(uri)
+        folders = [path.rstrip("/") or "/"]
+        visited: set[str] = set()
+        while folders:
+            folder = folders.pop()
+            files: list[str] = []
+            below: list[str] = []
+            async with _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds) as patience:
+                real = str(await client.realpath(folder))
+                if real in visited:  # a link to a folder above it would never end
                     continue
-                inside = posixpath.join(folder, name)
-                kind = entry.attrs.type
-                if kind == _LINK:
-                    kind = _FOLDER if await client.isdir(inside) else _FILE
-                (below if kind == _FOLDER else files).append(inside)
-        folders += sorted(below, reverse=True)
-        yield [f"sftp://{server.address}{quote(file)}" for file in sorted(files)]
-
-
-_FILE, _FOLDER, _LINK = 1, 2, 3  # SSH_FILEXFER_TYPE_…, draft-ietf-secsh-filexfer-13, section 7.2
+                visited.add(real)
+                async for entry in client.scandir(folder):
+                    _more_time(patience, stall_seconds)
+                    name = str(entry.filename)
+                    if name.startswith("."):
+                        continue
+                    inside = posixpath.join(folder, name)
+                    kind = entry.attrs.type
+                    if kind == _LINK:
+                        kind = _FOLDER if await client.isdir(inside) else _FILE
+                    (below if kind == _FOLDER else files).append(inside)
+            folders += sorted(below, reverse=True)
+            yield [f"sftp://{server.address}{quote(file)}" for file in sorted(files)]

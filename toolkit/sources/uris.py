@@ -5,7 +5,7 @@
 import os
 import re
 import socket
-from urllib.parse import quote, quote_from_bytes, unquote_to_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from toolkit import paths
 
@@ -14,7 +14,6 @@ LOCAL_SCHEME = "file"
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _FILE_PREFIX = "file://"
-_ENCODED = ("sftp", "http", "https")
 _PASSWORD = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/@:]*:)[^/@]+@")
 
 
@@ -58,27 +57,6 @@ def local_path(uri: str) -> str | None:
 def is_remote(uri: str) -> bool:
     """Whether reading it takes a server's answer."""
     return scheme_of(uri) != LOCAL_SCHEME
-
-
-def resolve_remote(folder: str, path: str) -> str:
-    """The URI of a path as it stands in a file of a server.
-
-    Parameters
-    ----------
-    folder : str
-        URI of the folder that the file lies in.
-    path : str
-        Relative to that, or from the server's root (of an object store: the bucket's); as it is, not percent-encoded.
-
-    Examples
-    --------
-    >>> resolve_remote("sftp://host/photos", "2020/a b.jpg"), resolve_remote("sftp://host/photos", "/other/c.jpg")
-    ('sftp://host/photos/2020/a%20b.jpg', 'sftp://host/other/c.jpg')
-    """
-    scheme, _, rest = folder.partition("://")
-    host = rest.partition("/")[0]
-    written = quote(path) if scheme.lower() in _ENCODED else path
-    return f"{scheme}://{host}{written}" if path.startswith("/") else f"{folder}/{written}"
 
 
 def normalize_uri(uri: str | os.PathLike[str], base: str | os.PathLike[str] | None = None) -> str:

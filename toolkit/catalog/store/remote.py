@@ -5,20 +5,18 @@ creation that succeeded though its answer was lost is found by reading back (`pu
 """
 
 import asyncio
-import atexit
 import functools
-import os
-import re
 import time
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from typing import Any, TypeVar
 
+from zarr.abc.buffer import Buffer, BufferPrototype
 from zarr.abc.store import ByteRequest
-from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import ObjectStore
 
 from toolkit.catalog.errors import CatalogError
+from toolkit.sources.object_stores import Meaning, connect, meaning_of
 
 RETRY_SECONDS = 60.0
 """For so long requests that get no answer are made again."""
@@ -26,17 +24,9 @@ RETRY_SECONDS = 60.0
 _FIRST_PAUSE = 0.1
 _LONGEST_PAUSE = 2.0
 _SECONDS_BEFORE_WARNING = 3.0
+_CONNECT_SECONDS = 5.0
 _SECONDS_PER_REQUEST = 60.0  # a large array of label maps goes through in one
 _REOPENED = 4
-_SECONDS_TO_SETTLE = 0.1
-
-_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-_METADATA_HOST = "169.254."  # where a machine in the cloud asks for keys if the environment has none
-_OF_KEYS = re.compile(
-    "AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|RequestTimeTooSkewed"
-)
-_REFUSED = re.compile(r"status code: 4(?!08|25|29)\d\d|redirect without LOCATION")
-_TOO_EARLY = re.compile("ConditionalRequestConflict|OperationAborted|RequestTimeout|SlowDown")
 
 Result = TypeVar("Result")
 
@@ -60,7 +50,8 @@ class RemoteStore(ObjectStore[Any]):
     """
 
     def __init__(self, url: str, *, retry_seconds: float = RETRY_SECONDS, read_only: bool = False) -> None:
-        super().__init__(_connect(url), read_only=read_only)
+        store = connect(url, connect_seconds=_CONNECT_SECONDS, most_seconds=_SECONDS_PER_REQUEST)
+        super().__init__(store, read_only=read_only)
         self.url = url
         self.retry_seconds = retry_seconds
         self._silent_since: float | None = None
@@ -140,61 +131,45 @@ class RemoteStore(ObjectStore[Any]):
         CatalogError
             The server refuses: it knows neither these keys nor this bucket, or it does not allow that.
         """
+        from obstore.exceptions import BaseError
+
         pause = _FIRST_PAUSE
         first_failure: float | None = None
         while True:
             try:
                 result = await request()
-            except (CatalogError, FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-                if isinstance(error, FileNotFoundError) and "NoSuchBucket" in str(error):
-                    raise self._refusal(str(error)) from error
+            except CatalogError:
                 raise
-            except Exception as error:
-                if not _is_of_the_store(error):
+            except (BaseError, OSError) as error:
+                meaning = meaning_of(error, self.url)
+                if meaning.kind in ("access", "refused"):
+                    raise CatalogError(f"catalog {self.url}: {meaning.words} ({meaning.detail})") from error
+                if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
                     raise
-                if _is_final(error):
-                    raise self._refusal(str(error)) from error
                 first_failure = time.monotonic() if first_failure is None else first_failure
-                self._note_failure(error, first_failure)
+                self._note_failure(error, meaning, first_failure)
             else:
                 self._silent_since, self._warned = None, False
                 return result
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
 
-    def _note_failure(self, error: Exception, first_failure: float) -> None:
+    def _note_failure(self, error: Exception, meaning: Meaning, first_failure: float) -> None:
         """There was no answer; raises once that has gone on for too long, for this request or for all."""
         now = time.monotonic()
         if self._silent_since is None or now - self._failed > self.retry_seconds:
             self._silent_since = now
         self._failed = now
         silent = now - min(self._silent_since, first_failure)
-        words = f"catalog {self.url}: no answer from {_endpoint(str(error))}"
+        words = f"catalog {self.url}: {meaning.words}"
         if silent >= self.retry_seconds:
             raise StoreLostError(
-                f"{words} for {self.retry_seconds:g} s ({_first_line(error)}); see that the server runs and can be "
+                f"{words} for {self.retry_seconds:g} s ({meaning.detail}); see that the server runs and can be "
                 "reached, and that AWS_ENDPOINT_URL is its address"
             ) from error
         if silent >= _SECONDS_BEFORE_WARNING and not self._warned:
             self._warned = True
             warnings.warn(f"{words}; trying for {self.retry_seconds:g} s", RuntimeWarning, stacklevel=2)
-
-    def _refusal(self, words: str) -> CatalogError:
-        endpoint = _endpoint(words)
-        if "NoSuchBucket" in words:
-            bucket = self.url.split("://")[1].split("/")[0]
-            return CatalogError(f"catalog {self.url}: there is no bucket {bucket!r} at {endpoint}; make it first")
-        if _METADATA_HOST in endpoint:
-            return CatalogError(f"catalog {self.url}: no keys were found; set {_KEYS}")
-        code = _OF_KEYS.search(words)
-        if code is None:
-            return CatalogError(f"catalog {self.url}: {endpoint} refuses: {_first_line(words)}")
-        if code.group() == "AccessDenied":
-            return CatalogError(
-                f"catalog {self.url}: {endpoint} denies access (AccessDenied); the keys in {_KEYS} must be allowed to "
-                "list, read, write and delete objects there"
-            )
-        return CatalogError(f"catalog {self.url}: {endpoint} says the keys are wrong ({code.group()}); check {_KEYS}")
 
 
 async def _names_below(store: Any, prefix: str) -> AsyncGenerator[str, None]:
@@ -206,63 +181,7 @@ async def _names_below(store: Any, prefix: str) -> AsyncGenerator[str, None]:
             yield path.strip("/").removeprefix(f"{prefix}/")
 
 
-def _connect(url: str) -> Any:
-    from obstore.store import from_url
-
-    _settle_at_exit()
-    insecure = os.environ.get("AWS_ENDPOINT_URL", "").startswith("http://")
-    return from_url(
-        url,
-        client_options={"allow_http": insecure, "connect_timeout": "5s", "timeout": f"{_SECONDS_PER_REQUEST:g}s"},
-        retry_config={"max_retries": 0},  # obstore would not repeat a creation, and wait for three minutes otherwise
-    )
-
-
-@functools.cache
-def _settle_at_exit() -> None:
-    """Let obstore's threads come to rest before the interpreter ends.
-
-    A thread that has handed over the answer of a request still lets go of Python objects after that. If the interpreter
-    ends in that instant, the process aborts (SIGABRT; one in ten that write and end at once, on a busy machine).
-    """
-    atexit.register(time.sleep, _SECONDS_TO_SETTLE)
-
-
 @functools.lru_cache(maxsize=_REOPENED)
 def _reopened(url: str, retry_seconds: float, read_only: bool) -> RemoteStore:
     """One per process, not one per batch of work: its connections are kept."""
     return RemoteStore(url, retry_seconds=retry_seconds, read_only=read_only)
-
-
-def _is_of_the_store(error: Exception) -> bool:
-    from obstore.exceptions import BaseError
-
-    return isinstance(error, BaseError | OSError)
-
-
-def _is_final(error: Exception) -> bool:
-    """Whether the server has answered, and would answer the same again."""
-    from obstore import exceptions
-
-    kinds = (
-        exceptions.PermissionDeniedError,
-        exceptions.UnauthenticatedError,
-        exceptions.NotSupportedError,
-        exceptions.InvalidPathError,
-        exceptions.UnknownConfigurationKeyError,
-    )
-    words = str(error)
-    if isinstance(error, kinds) or "NoSuchBucket" in words or _METADATA_HOST in _endpoint(words):
-        return True
-    return _REFUSED.search(words) is not None and _TOO_EARLY.search(words) is None
-
-
-def _endpoint(words: str) -> str:
-    """The server that an error speaks of."""
-    found = re.search(r"https?://[^/\s]+", words)
-    return found.group() if found else "the object store"
-
-
-def _first_line(error: object) -> str:
-    """An error of obstore without its debugging output."""
-    return str(error).split("\n")[0][:300]

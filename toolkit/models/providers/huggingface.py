@@ -1,29 +1,49 @@
-"""Hugging Face's semantic segmentation networks by name: ``hf:org/name``, ``hf:directory``."""
+"""Hugging Face's networks for semantic segmentation, by checkpoint: ``hf:org/name``, ``hf:directory``."""
 
-import dataclasses
+import contextlib
+import itertools
+import operator
 import warnings
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from toolkit.models.assembly import model_of
-from toolkit.models.building import BuildError, build_network
-from toolkit.models.definitions import IMAGENET, InputRules, NetworkDefinition, Normalization
-from toolkit.models.model import Model
-from toolkit.models.names import ModelName, ModelOptionError, UnknownNameError
-from toolkit.models.networks.huggingface_networks import HuggingFaceNetwork
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from toolkit.models.definitions import IMAGENET, NetworkDefinition, Normalization
+from toolkit.models.errors import UnknownNameError, WeightsError
+from toolkit.models.names import ModelName
+from toolkit.models.recipes import Recipe, recipe_of
 from toolkit.models.torchvision_operators import define_missing_operators
-from toolkit.models.weights import WeightsError
+from toolkit.models.wrapped import WrappedNetwork
 from toolkit.paths import expand
 
 _OPTIONS = ("dataset", "mean", "revision", "std")
 _OF_NO_MATTER = ("_name_or_path", "_commit_hash", "dtype", "torch_dtype", "transformers_version")
 """What a configuration says of its file, and not of the network."""
 
+_PIXEL_TYPES = ("beit", "data2vec-vision", "mobilenet_v2", "mobilevit", "mobilevitv2", "segformer", "upernet")
+"""Types that give logits per pixel and take images of any shape (DPT takes squares only)."""
 
-def load_huggingface(name: ModelName) -> Model:
-    """Load a checkpoint: ``revision`` (a branch, tag or commit on the hub).
+_MASK_TYPES = ("mask2former", "maskformer", "oneformer")
+"""Types that give masks with classes, from which transformers computes semantic scores in one way."""
+
+_PATCH_TYPES = ("beit", "data2vec-vision")
+"""Types that cut off what does not fill a patch, instead of padding it."""
+
+_MASK2FORMER_SIDE = 384
+"""Mask2Former's post-processing resizes masks to this square before it sums them up, whatever the size of the image."""
+
+_LEAST_SCORE = 1.4e-45
+"""The smallest float32 above 0, so that every score has a logarithm and none changes place."""
+
+
+def huggingface_recipe(name: ModelName) -> Recipe:
+    """A checkpoint: ``revision`` (a branch, tag or commit on the hub).
 
     Normalisation, class names and sizes are the checkpoint's own. Code of a checkpoint is never run.
     """
@@ -40,18 +60,23 @@ def load_huggingface(name: ModelName) -> Model:
         arguments["bgr"] = True
     if config.get("model_type") == "oneformer":
         arguments["task_tokens"] = _task_tokens(name, int(config.get("task_seq_len", 77)))
-    definition = NetworkDefinition("huggingface", arguments)
-    network = _network(name, definition)
-    rules = InputRules.of(network)
-    divisor = preprocessing.get("size_divisor") or rules.size_divisor
-    return model_of(
+    divisor = preprocessing.get("size_divisor")
+    return recipe_of(
         name,
-        definition,
-        network,
+        NetworkDefinition("huggingface", arguments),
         _normalization(preprocessing),
-        _class_names(config),
-        rules=dataclasses.replace(rules, size_divisor=divisor),
+        put_weights=partial(_fetch_weights, name=name),
+        class_names=_class_names(config),
+        rules={"size_divisor": divisor} if divisor else {},
     )
+
+
+def _fetch_weights(network: nn.Module, name: ModelName) -> None:
+    assert isinstance(network, HuggingFaceNetwork)
+    try:
+        network.load_checkpoint(name.name, **_where(name))
+    except Exception as error:  # transformers lets through what safetensors, pickle and the hub raise
+        raise WeightsError(f"model {str(name)!r}: its weights cannot be used: {error}") from error
 
 
 def _where(name: ModelName) -> dict[str, Any]:
@@ -74,19 +99,6 @@ def _config(name: ModelName) -> Mapping[str, Any]:
     return found
 
 
-def _network(name: ModelName, definition: NetworkDefinition) -> HuggingFaceNetwork:
-    try:
-        network = build_network(definition)
-    except BuildError as error:
-        raise ModelOptionError(f"model {str(name)!r}: {error.__cause__ or error}") from (error.__cause__ or error)
-    assert isinstance(network, HuggingFaceNetwork)
-    try:
-        network.load_checkpoint(name.name, **_where(name))
-    except Exception as error:  # transformers lets through what safetensors, pickle and the hub raise
-        raise WeightsError(f"model {str(name)!r}: its weights cannot be used: {error}") from error
-    return network
-
-
 def _preprocessing(name: ModelName) -> Mapping[str, Any]:
     from transformers import AutoImageProcessor
 
@@ -99,8 +111,7 @@ def _preprocessing(name: ModelName) -> Mapping[str, Any]:
             stacklevel=5,
         )
         return {}
-    found: dict[str, Any] = processor.to_dict()
-    return found
+    return dict(processor.to_dict())
 
 
 def _normalization(preprocessing: Mapping[str, Any]) -> Normalization:
@@ -134,3 +145,132 @@ def _task_tokens(name: ModelName, length: int) -> list[int]:
     # Padding counts as 0 there, as in OneFormerProcessor.
     encoded = tokenizer("the task is semantic", padding="max_length", max_length=length, truncation=True)
     return [token * mask for token, mask in zip(encoded["input_ids"], encoded["attention_mask"], strict=True)]
+
+
+class HuggingFaceNetwork(WrappedNetwork):
+    """Normalised RGB ``(n, 3, height, width)`` → logits ``(n, n_classes, h, w)``.
+
+    Where the wrapped network gives masks with classes (Mask2Former, MaskFormer, OneFormer), the logits are the
+    logarithm of the semantic scores that transformers' ``post_process_semantic_segmentation`` computes for the size of
+    the input: the argmax is the same, and softmax gives the scores divided by their sum.
+
+    Parameters
+    ----------
+    config : mapping
+        What the checkpoint's ``config.json`` holds.
+    bgr : bool
+        Whether the network wants blue first (MobileViT does).
+    task_tokens : sequence of int, optional
+        What the tokenizer makes of the task, for OneFormer.
+
+    Raises
+    ------
+    ValueError
+        Networks of this type are not for semantic segmentation, or the installed transformers does not know them.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], *, bgr: bool = False, task_tokens: Sequence[int] | None = None
+    ) -> None:
+        model_type = str(config.get("model_type"))
+        known = huggingface_types()
+        if model_type not in known:
+            raise ValueError(
+                f"transformers' {model_type!r} is not among the networks used here: {', '.join(sorted(known))}"
+            )
+        import transformers
+        from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+        # The whole network's weights follow, so that none are fetched for its backbone.
+        settings = dict(config) | ({"use_pretrained_backbone": False} if config.get("use_pretrained_backbone") else {})
+        arguments: dict[str, Any] = {"config": dict(config)}
+        arguments |= {"bgr": True} if bgr else {}
+        arguments |= {"task_tokens": list(task_tokens)} if task_tokens is not None else {}
+        network_class = getattr(transformers, known[model_type])
+        super().__init__(network_class(CONFIG_MAPPING[model_type].from_dict(settings)), arguments)
+        self.model_type = model_type
+        self.bgr = bgr
+        if model_type in _PATCH_TYPES:
+            self.size_divisor = int(self.wrapped.config.patch_size)
+            self.least_side = 2 * self.size_divisor  # one of its scales halves the grid of patches
+        if model_type == "segformer":
+            self.least_side = _least_segformer_side(self.wrapped.config)
+        tokens = None if task_tokens is None else torch.tensor(list(task_tokens))
+        self.register_buffer("task_tokens", tokens, persistent=False)
+
+    def forward(self, image: Tensor) -> Tensor:
+        image = image.flip(1) if self.bgr else image
+        if self.model_type in _MASK_TYPES:
+            return self._log_scores(image)
+        if self.model_type == "upernet":
+            # Its own forward upsamples to the size of the image and runs the auxiliary head.
+            features = self.wrapped.backbone.forward_with_filtered_kwargs(image).feature_maps
+            decoded: Tensor = self.wrapped.decode_head(features)
+            return decoded
+        logits: Tensor = self.wrapped(image).logits
+        return logits
+
+    def _log_scores(self, image: Tensor) -> Tensor:
+        tasks = {}
+        if isinstance(self.task_tokens, Tensor):
+            tasks["task_inputs"] = self.task_tokens.expand(len(image), -1)
+        outputs = self.wrapped(image, **tasks)
+        masks = outputs.masks_queries_logits.float()
+        if self.model_type == "mask2former":
+            masks = F.interpolate(masks, (_MASK2FORMER_SIDE,) * 2, mode="bilinear", align_corners=False)
+        classes = outputs.class_queries_logits.float().softmax(-1)[..., :-1]  # the last one stands for no object
+        scores = torch.einsum("bqc, bqhw -> bchw", classes, masks.sigmoid())
+        scores = F.interpolate(scores, image.shape[-2:], mode="bilinear", align_corners=False)
+        return scores.clamp_(min=_LEAST_SCORE).log_()
+
+    def published_weights(self) -> dict[str, Tensor]:
+        """The weights by the names under which transformers publishes them, which its versions agree on."""
+        weights = super().published_weights()
+        with contextlib.suppress(ImportError):  # before version 5 the names within were those published
+            from transformers.core_model_loading import revert_weight_conversion
+
+            weights = dict(revert_weight_conversion(self.wrapped, weights))
+        return weights
+
+    def put_weights(self, tensors: Mapping[str, Tensor]) -> None:
+        """Load weights by those names; all must be there."""
+        self.load_checkpoint(None, state_dict=dict(tensors))
+
+    def load_checkpoint(self, checkpoint: str | None, **options: Any) -> None:
+        """Load weights by transformers' own means: of a name on the hub, a directory, or None with a ``state_dict``
+        among the options of ``from_pretrained``.
+
+        Raises
+        ------
+        RuntimeError
+            The checkpoint lacks weights, or has some of another shape; the message names some of them.
+        """
+        network, report = type(self.wrapped).from_pretrained(
+            checkpoint, config=self.wrapped.config, output_loading_info=True, ignore_mismatched_sizes=True, **options
+        )
+        for kind in ("missing", "mismatched"):
+            names = sorted(str(name) for name in report[f"{kind}_keys"])
+            if names:
+                raise RuntimeError(f"{len(names)} weights {kind}: {', '.join(names[:3])}{' …' * (len(names) > 3)}")
+        # So that names are those published, and not those of the file that happened to be read.
+        vars(network).pop("_weight_conversions", None)
+        trainable = any(parameter.requires_grad for parameter in self.wrapped.parameters())
+        self.wrapped = network.float().train(self.training).requires_grad_(trainable)
+
+
+def _least_segformer_side(config: Any) -> int:
+    """Pixels of input from which on no stage has fewer pixels than its attention merges into one."""
+    strides = itertools.accumulate(config.strides, operator.mul)
+    return max(int(stride * merged) for stride, merged in zip(strides, config.sr_ratios, strict=True))
+
+
+def huggingface_types() -> dict[str, str]:
+    """The types of semantic segmentation networks that the installed transformers has, with their classes' names."""
+    define_missing_operators()
+    from transformers.models.auto import modeling_auto as auto
+
+    classes = {
+        **auto.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES,
+        **auto.MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING_NAMES,
+    }
+    return {model_type: classes[model_type] for model_type in (*_PIXEL_TYPES, *_MASK_TYPES) if model_type in classes}

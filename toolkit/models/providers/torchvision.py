@@ -1,21 +1,23 @@
-"""torchvision's networks by name: ``torchvision:deeplabv3_resnet50?num_classes=21``."""
+"""torchvision's networks (``fcn_*``, ``deeplabv3_*``, ``lraspp_*``) by name, such as ``torchvision:fcn_resnet50``."""
 
 from typing import Any
 
-from toolkit.models.assembly import COMMON_OPTIONS, assemble, option_dataset, option_weights
-from toolkit.models.definitions import IMAGENET, NetworkDefinition
-from toolkit.models.messages import alternatives
-from toolkit.models.model import Model
-from toolkit.models.names import ModelName, UnknownNameError
-from toolkit.models.networks.torchvision_networks import torchvision_network_names
-from toolkit.models.weights import Weights, WeightsError
+from torch import Tensor
+
+from toolkit.models.definitions import NetworkDefinition
+from toolkit.models.errors import UnknownNameError, WeightsError, alternatives
+from toolkit.models.names import ModelName
+from toolkit.models.recipes import COMMON_OPTIONS, Recipe, option_classes, option_weights, recipe_of
+from toolkit.models.torchvision_operators import define_missing_operators
+from toolkit.models.weights import Weights
+from toolkit.models.wrapped import WrappedNetwork
 
 _OPTIONS = ("num_classes", "aux_loss", *COMMON_OPTIONS)
 _AUXILIARY = "aux_classifier."
 
 
-def load_torchvision(name: ModelName) -> Model:
-    """Build a network: ``num_classes`` (those of ``dataset``, else 21), ``aux_loss`` (an auxiliary head for training).
+def torchvision_recipe(name: ModelName) -> Recipe:
+    """A network: ``num_classes`` (those of ``dataset``, else 21), ``aux_loss`` (an auxiliary head for training).
 
     ``weights`` is a file, or the name of weights that torchvision publishes, such as ``DEFAULT``, which are fetched.
     """
@@ -28,12 +30,11 @@ def load_torchvision(name: ModelName) -> Model:
     has_auxiliary = not name.name.startswith("lraspp")
     name.check_options([option for option in _OPTIONS if has_auxiliary or option != "aux_loss"])
     name, weights = _weights(name)
-    dataset = option_dataset(name)
-    n_classes = len(dataset.class_names) if dataset else len(weights.class_names) if weights else 0
-    arguments: dict[str, Any] = {"name": name.name, "num_classes": name.count("num_classes", n_classes or 21)}
+    n_classes = option_classes(name, "num_classes", (len(weights.class_names) if weights else 0) or 21)
+    arguments: dict[str, Any] = {"name": name.name, "num_classes": n_classes}
     if name.flag("aux_loss") or (weights and any(key.startswith(_AUXILIARY) for key in weights.tensors)):
         arguments["aux_loss"] = True
-    return assemble(name, NetworkDefinition("torchvision", arguments), IMAGENET, weights)
+    return recipe_of(name, NetworkDefinition("torchvision", arguments), weights=weights)
 
 
 def _weights(name: ModelName) -> tuple[ModelName, Weights | None]:
@@ -55,3 +56,50 @@ def _fetched(published: Any) -> Weights:
         raise WeightsError(f"weights {published}: cannot be fetched from {published.url}: {error}") from error
     # Their first class is spelt "__background__".
     return Weights(tensors, tuple(str(category).strip("_") for category in published.meta["categories"]))
+
+
+class TorchvisionNetwork(WrappedNetwork):
+    """Normalised RGB ``(n, 3, height, width)`` → logits ``(n, num_classes, h, w)`` at the network's own stride.
+
+    What torchvision's own ``forward`` gives is this, resized bilinearly without aligned corners. In training mode, with
+    an auxiliary head, a pair: those logits and the auxiliary head's.
+
+    Parameters
+    ----------
+    name : str
+        One of `torchvision_network_names`, such as ``"deeplabv3_resnet50"``.
+    num_classes : int
+        Number of classes.
+    aux_loss : bool
+        Whether there is an auxiliary head (``fcn_*`` and ``deeplabv3_*`` only).
+
+    Raises
+    ------
+    ValueError
+        torchvision has no such segmentation network.
+    """
+
+    def __init__(self, name: str, num_classes: int = 21, *, aux_loss: bool = False) -> None:
+        if name not in torchvision_network_names():
+            raise ValueError(f"torchvision has no segmentation network {name!r}")
+        from torchvision.models import get_model
+
+        arguments: dict[str, Any] = {"num_classes": num_classes} | ({"aux_loss": True} if aux_loss else {})
+        network = get_model(name, weights=None, weights_backbone=None, **arguments)
+        super().__init__(network, {"name": name, **arguments})
+
+    def forward(self, image: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        features = self.wrapped.backbone(image)
+        # LR-ASPP's head takes features of two resolutions, the others' heads one.
+        logits: Tensor = self.wrapped.classifier(features.get("out", features))
+        if self.training and "aux" in features:
+            return logits, self.wrapped.aux_classifier(features["aux"])
+        return logits
+
+
+def torchvision_network_names() -> list[str]:
+    """The segmentation networks that the installed torchvision has."""
+    define_missing_operators()
+    from torchvision.models import list_models, segmentation
+
+    return sorted(list_models(module=segmentation))
