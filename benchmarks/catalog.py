@@ -32,9 +32,9 @@ import psutil
 import zarr
 
 from toolkit.catalog import DONE, PENDING, Catalog, Owner, RunSettings
+from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import RESULT_FIELDS, generation_path
 from toolkit.catalog.format.records import list_runs, read_record
-from toolkit.catalog.format.results import GenerationArrays
 from toolkit.runs.queue import BlockQueue
 
 RESULTS = Path(__file__).parent / "results"
@@ -73,7 +73,7 @@ def _measured(n_images: int, n_classes: int, parent: str | None) -> dict[str, An
         path = Path(folder) / "scale.zarr"
         with _seconds() as create:
             catalog = Catalog.create(path, (f"s3://photos/{number:09d}.jpg" for number in range(n_images)))
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         _fill(catalog, n_classes)
         driven = subprocess.run(
             [sys.executable, "-m", "benchmarks.catalog", "--drive", str(path)],
@@ -100,7 +100,7 @@ def _fill(catalog: Catalog, n_classes: int) -> None:
     """A run in which all but the last blocks are done in generation 0."""
     names = tuple(f"class {number}" for number in range(n_classes))
     run_id = catalog.start_run(RunSettings("none", "0" * 64, names, {"scales": [1.0]}, 1))
-    (shape,) = catalog.segments()
+    (shape,) = catalog.image_tables()
     GenerationArrays(catalog.store, run_id, shape, 0).create(names)
     group = zarr.open_group(catalog.store, path=generation_path(run_id, 0, 0), mode="r+")
     n_done = max(shape.n_blocks - N_FREE_BLOCKS, 1) * shape.block_size
@@ -131,7 +131,7 @@ def _driven(path: Path) -> dict[str, Any]:
     with _seconds() as opening:
         catalog = Catalog.open(path)
         (run_id,) = list_runs(catalog.store)
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
     n_classes = len(read_record(catalog.store, run_id).settings.class_names)
     owner = Owner()
     queue = BlockQueue(catalog, run_id, owner, PENDING)

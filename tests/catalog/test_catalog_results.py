@@ -13,8 +13,9 @@ from claiming import claim_next
 from zarr.abc.store import Store
 
 from toolkit.catalog import DONE, ERROR_CODES, PENDING, Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
+from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import RESULT_FIELDS, STATUS, generation_path, log_path
-from toolkit.catalog.format.results import GenerationArrays, read_results
+from toolkit.catalog.format.results import RunResults
 
 Note = Callable[..., None]
 FIELDS = [field for field in RESULT_FIELDS if not field.optional]
@@ -25,7 +26,7 @@ def claim(catalog: Catalog, run_id: str) -> Callable[..., OwnedBlock]:
     """Claims a block of the catalog's first segment."""
 
     def claim(block: int = 0) -> OwnedBlock:
-        return claim_next(catalog, run_id, catalog.segments()[0], block, Owner())
+        return claim_next(catalog, run_id, catalog.image_tables()[0], block, Owner())
 
     return claim
 
@@ -60,7 +61,7 @@ class TestLayout:
     ) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", [f"/{number}.jpg" for number in range(10)], block_size=4)
         run_id = catalog.start_run(settings)
-        owned = [claim_next(catalog, run_id, catalog.segments()[0], block, Owner()) for block in range(3)]
+        owned = [claim_next(catalog, run_id, catalog.image_tables()[0], block, Owner()) for block in range(3)]
         note_done(owned[1], 5)
         owned[1].writer.flush()
         chunks = {path.name for path in (tmp_path / "demo.zarr" / "runs").glob("*/00000/0/status/c/*")}
@@ -71,7 +72,7 @@ class TestLayout:
     ) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg", "/b.jpg"])
         run_id = catalog.start_run(settings)
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         note_done(owned, 1, 2)
         owned.writer.flush()
         opened = xr.open_zarr(tmp_path / "demo.zarr", group=f"runs/{run_id}/00000/0", consolidated=False)
@@ -165,9 +166,9 @@ class TestGenerations:
 
     def status(self, catalog: Catalog, run_id: str) -> list[str]:
         merged = catalog.to_xarray(run_id).status.values.tolist()
-        shape = catalog.segments()[0]
+        shape = catalog.image_tables()[0]
         names = np.array(["pending", "done", "failed"])
-        assert names[catalog.read_status(run_id, shape)].tolist() == merged  # the cheap reader agrees
+        assert names[catalog.run_results(run_id).status(shape)].tolist() == merged  # the cheap reader agrees
         return merged[:4]
 
     def test_an_older_done_beats_a_newer_failed(
@@ -226,7 +227,7 @@ class TestGenerations:
         note_done(third, 3)
         third.writer.flush()
         assert self.status(catalog, run_id) == ["done", "failed", "done", "done"]
-        results = catalog.read_results(run_id, catalog.segments()[0], slice(0, 4))
+        results = catalog.run_results(run_id).read(catalog.image_tables()[0], slice(0, 4))
         assert results.generation.tolist() == [0, 0, 1, 2]
 
     def test_an_owner_that_wakes_up_late_changes_nothing_newer(
@@ -274,8 +275,9 @@ class TestGenerations:
             owned = claim(block)
             note_done(owned, row, row % 3)
             owned.writer.flush()
-        shape = catalog.segments()[0]
-        whole, part = catalog.read_results(run_id, shape), catalog.read_results(run_id, shape, slice(3, 5))
+        shape = catalog.image_tables()[0]
+        run = catalog.run_results(run_id)
+        whole, part = run.read(shape), run.read(shape, slice(3, 5))
         for name, values in part.values.items():
             np.testing.assert_array_equal(values, whole.values[name][3:5])
         assert part.status.tolist() == [DONE, DONE]
@@ -318,7 +320,7 @@ class TestTable:
     def test_every_error_code_has_its_name(self, store: Store, settings: RunSettings, note_failed: Note) -> None:
         catalog = Catalog.create(store, [f"/{code}.jpg" for code in ERROR_CODES])
         run_id = catalog.start_run(settings)
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         for row in range(len(ERROR_CODES)):
             note_failed(owned, row, error=row)
         owned.writer.flush()
@@ -371,7 +373,7 @@ class TestErrors:
     ) -> None:
         catalog.add(["/photos/new.jpg"])
         FailureLog(store, run_id, Owner()).append([Failure(1, 0, 0, "missing", "gone")])
-        owned = claim_next(catalog, run_id, catalog.segments()[1], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[1], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
         errors = catalog.errors(run_id)
@@ -403,7 +405,7 @@ class TestErrors:
         FailureLog(catalog.store, run_id, owner := Owner()).append([Failure(0, 0, 0, "missing", "gone")])
         cut = tmp_path / "demo.zarr" / log_path(run_id) / owner.name / "000001.0123456789abcdef.partial"
         cut.write_text('{"segment": 0, "row": 1, "att')
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
         assert catalog.errors(run_id).message.tolist() == ["gone"]
@@ -414,12 +416,14 @@ def test_images_added_while_results_are_read_do_not_disturb_the_reader(
 ) -> None:
     added: list[int] = []
 
-    def read_and_add(*arguments: Any) -> Any:
+    read = RunResults.read
+
+    def read_and_add(*arguments: Any, **options: Any) -> Any:
         if not added:
             added.append(catalog.add(["/photos/late.jpg"]))
-        return read_results(*arguments)
+        return read(*arguments, **options)
 
-    monkeypatch.setattr("toolkit.catalog.reading.views.read_results", read_and_add)
+    monkeypatch.setattr(RunResults, "read", read_and_add)
     assert catalog.to_xarray(run_id).sizes["image"] == 10
     assert catalog.to_xarray(run_id).sizes["image"] == 11
 

@@ -75,7 +75,7 @@ class TestListing:
     def test_settings_counts_and_times(
         self, catalog: Catalog, settings: RunSettings, run_id: str, note_done: Note, note_failed: Note
     ) -> None:
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         note_done(owned, 0, started=1_700_000_000_000, seconds=1.0)
         note_done(owned, 1, started=1_700_000_010_000, seconds=2.0)
         note_failed(owned, 2, started=1_700_000_005_000)
@@ -109,7 +109,7 @@ class TestSideBySide:
     ) -> None:
         other = start_later(catalog, replace(settings, numerics_version=2))
         for run, class_index in ((run_id, 0), (other, 2)):
-            owned = claim_next(catalog, run, catalog.segments()[0], 0, Owner())
+            owned = claim_next(catalog, run, catalog.image_tables()[0], 0, Owner())
             note_done(owned, 1, class_index)
             owned.writer.flush()
         table = catalog.to_xarray([other, run_id])
@@ -125,7 +125,7 @@ class TestSideBySide:
     ) -> None:
         other = start_later(catalog, replace(settings, class_names=("tree", "car", "sky")))
         for run, class_index in ((run_id, 1), (other, 0)):
-            owned = claim_next(catalog, run, catalog.segments()[0], 0, Owner())
+            owned = claim_next(catalog, run, catalog.image_tables()[0], 0, Owner())
             note_done(owned, 3, class_index)
             owned.writer.flush()
         table = catalog.to_xarray([run_id, other])

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from claiming import claim_next
 from kinds_of_stores import CLASS_NAMES, STORES, Note, make_store
+from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
-from zarr.core.buffer import Buffer, default_buffer_prototype
+from zarr.buffer import default_buffer_prototype
 from zarr.core.common import concurrent_map
 from zarr.core.sync import sync
 from zarr.storage import MemoryStore
@@ -114,7 +115,7 @@ class TestCatalogs:
     def test_claims(self, store: Store, settings: RunSettings) -> None:
         catalog = Catalog.create(store, [f"/photos/{number}.jpg" for number in range(8)], block_size=4)
         run_id = catalog.start_run(settings)
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         together = threading.Barrier(4)
 
         def claim(_: int) -> bool:
@@ -132,7 +133,7 @@ class TestCatalogs:
     def test_results_of_two_generations(
         self, catalog: Catalog, run_id: str, note_done: Note, note_failed: Note
     ) -> None:
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         old, new = claim_next(catalog, run_id, shape, 1), claim_next(catalog, run_id, shape, 1)
         note_failed(new, 4)
         note_done(new, 5, 2)
@@ -184,7 +185,7 @@ class TestCatalogs:
             pytest.skip("memory is not shared")
         catalog = Catalog.create(store, ["/photos/0.jpg"], block_size=4)
         run_id = catalog.start_run(settings)
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         folder = claim_next(catalog, run_id, shape, 0).labels
         assert pickle.loads(pickle.dumps(store)) == store
         words = (
@@ -274,7 +275,7 @@ class TestLostAnswers:
         assert lost.left == 0
         lost.left = 4
         run_id = catalog.start_run(settings)
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         assert catalog.claim(run_id, shape, 0, Owner(), 0) is not None
         assert lost.left == 0
 
