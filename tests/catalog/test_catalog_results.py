@@ -10,12 +10,14 @@ import pytest
 import xarray as xr
 import zarr
 from claiming import claim_next
+from kinds_of_stores import CLASS_NAMES
 from zarr.abc.store import Store
 
 from toolkit.catalog import DONE, ERROR_CODES, PENDING, Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
 from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import RESULT_FIELDS, STATUS, generation_path, log_path
 from toolkit.catalog.format.results import RunResults
+from toolkit.catalog.store.objects import keys, remove
 
 Note = Callable[..., None]
 FIELDS = [field for field in RESULT_FIELDS if not field.optional]
@@ -96,11 +98,12 @@ class TestWriting:
         for row in range(2):
             note_done(owned, row)
             owned.writer.flush()
-        once = len(FIELDS)
-        assert len(order) == 2 * once
-        for flush in (order[:once], order[once:]):
+        first, second = order[: len(FIELDS)], order[len(FIELDS) :]
+        assert set(first) == {field.name for field in FIELDS}
+        assert set(second) == set(first) - {"error", "confidence", "label_place"}  # what was noted again
+        for flush in (first, second):
             assert flush[-1] == STATUS.name
-            assert set(flush) == {field.name for field in FIELDS}
+            assert len(flush) == len(set(flush))
 
     @pytest.mark.parametrize("survivors", range(len(FIELDS)))
     def test_a_flush_that_dies_half_way_shows_nothing(
@@ -124,7 +127,7 @@ class TestWriting:
         owned = claim()
         note_done(owned, 0)
         owned.writer.flush()
-        note_done(owned, 1)
+        note_done(owned, 1, error=0, confidence=0.5, label_place=-1)  # every field
         with monkeypatch.context() as patch:
             patch.setattr(GenerationArrays, "write", dying)
             with pytest.raises(OSError, match="No space left"):
@@ -159,6 +162,90 @@ class TestWriting:
     def test_a_field_that_does_not_exist_is_refused(self, claim: Claim) -> None:
         with pytest.raises(KeyError, match="colour"):
             claim().writer.set(0, colour=3)
+
+
+@pytest.mark.usefixtures("quick_lives")
+class TestLargeBlocks:
+    """Their compositions lie in chunks of 1,024 rows, so that what was flushed before need not be written again."""
+
+    ROWS = slice(0, 4096)
+
+    @pytest.fixture
+    def catalog(self, store: Store) -> Catalog:
+        return Catalog.create(store, [f"/photos/{number}.jpg" for number in range(5000)], block_size=4096)
+
+    def test_a_flush_writes_what_is_new(
+        self, catalog: Catalog, run_id: str, claim: Claim, note_done: Note, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: dict[str, list[slice]] = {}
+        write = GenerationArrays.write
+
+        def recorded(self: GenerationArrays, field: Any, rows: slice, values: np.ndarray) -> None:
+            written.setdefault(field.name, []).append(rows)
+            write(self, field, rows, values)
+
+        monkeypatch.setattr(GenerationArrays, "write", recorded)
+        owned = claim()
+        note_done(owned, 5)
+        owned.writer.flush()
+        assert written.pop("composition") == [self.ROWS]
+        assert all(rows == [self.ROWS] for rows in written.values())
+        written.clear()
+        for row in (1030, 1031, 2047, 2048, 4095):
+            note_done(owned, row)
+        owned.writer.flush()
+        assert written["composition"] == [slice(1024, 4096)]
+        assert written["status"] == [self.ROWS]
+        written.clear()
+        for row in (0, 2050):
+            note_done(owned, row, label_place=row)
+        owned.writer.flush()
+        assert written["composition"] == [slice(0, 1024), slice(2048, 3072)]
+        written.clear()
+        owned.writer.set(7, label_place=3)
+        owned.writer.flush()
+        assert written == {"label_place": [self.ROWS]}
+        done = np.flatnonzero(catalog.to_xarray(run_id).status == "done")
+        assert done.tolist() == [0, 5, 1030, 1031, 2047, 2048, 2050, 4095]
+
+    def test_a_block_at_the_end(self, catalog: Catalog, run_id: str, claim: Claim, note_done: Note) -> None:
+        owned = claim(1)
+        note_done(owned, 4999, 2)
+        owned.writer.flush()
+        assert catalog.to_xarray(run_id).composition.values[4999].tolist() == [0, 0, 1]
+        assert catalog.verify().whole
+
+    @pytest.mark.parametrize("in_whole_blocks", [False, True])
+    def test_what_older_versions_began_goes_on(
+        self,
+        store: Store,
+        catalog: Catalog,
+        run_id: str,
+        claim: Claim,
+        note_done: Note,
+        in_whole_blocks: bool,
+    ) -> None:
+        arrays = GenerationArrays(store, run_id, catalog.image_tables()[0], 0)
+        arrays.create(CLASS_NAMES, in_whole_blocks=in_whole_blocks)
+        for block, row in ((0, 1500), (1, 4998)):
+            owned = claim(block)
+            note_done(owned, row, 1)
+            owned.writer.flush()
+            note_done(owned, row + 1, 2)
+            owned.writer.flush()
+        assert arrays.rows_per_chunk(RESULT_FIELDS[0]) == (4096 if in_whole_blocks else 1024)
+        before = catalog.to_xarray(run_id)
+        assert np.flatnonzero(before.status == "done").tolist() == [1500, 1501, 4998, 4999]
+        assert catalog.verify().whole
+        for key in ("zarr.json", "status/zarr.json", "composition/zarr.json"):
+            remove(store, f"{generation_path(run_id, 0, 0)}/{key}")
+            assert [problem.kind for problem in catalog.verify(repair=True)].count("metadata") == 1
+            xr.testing.assert_identical(catalog.to_xarray(run_id), before)
+        remove(store, f"{generation_path(run_id, 0, 0)}/composition/c/0/0")
+        assert "unreadable" in [problem.kind for problem in catalog.verify(repair=True)]
+        after = catalog.to_xarray(run_id)
+        assert np.flatnonzero(after.status == "done").tolist() == [4998, 4999]
+        assert not [key for key in keys(store, generation_path(run_id, 0, 0)) if "/c/0" in key and "class" not in key]
 
 
 class TestGenerations:

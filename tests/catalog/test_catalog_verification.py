@@ -203,9 +203,9 @@ class TestLeftBehind:
 
 def _add_and_die(path: Path) -> None:
     catalog = Catalog.open(path)
-    import toolkit.catalog.catalog as module
+    import toolkit.catalog.adding as module
 
-    module.commit_segment = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    module.commit_table = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
     catalog.add(["/photos/1.jpg"])
 
 

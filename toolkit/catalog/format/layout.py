@@ -12,7 +12,8 @@
     claims/<run_id>/<table>/<block>/<generation>     who owns the block
     owners/<driver>                        the driver's heartbeat
 
-Every per-image array has the block as its chunk. Whoever claims a block gets a generation of his own and writes only
+Every per-image array has the block as its chunk, those per class a part of it if it is large: a whole number of chunks
+belongs to one block. Whoever claims a block gets a generation of his own and writes only
 there; nothing that another owner wrote is ever overwritten. Readers merge: see `toolkit.catalog.format.results`.
 """
 

@@ -1,6 +1,7 @@
 """The results of one block, as its owner writes them."""
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator
 
 from toolkit.catalog.format.generations import RESULTS_BEFORE_STATUS, GenerationArrays, fields_of
 from toolkit.catalog.format.layout import STATUS
@@ -8,7 +9,10 @@ from toolkit.catalog.format.results import empty_values
 
 
 class BlockWriter:
-    """The results of one block in the generation that its owner claimed. Keeps the block in memory; flushes it whole.
+    """The results of one block in the generation that its owner claimed. Keeps the block in memory.
+
+    The first flush writes the whole block, each later one the chunks in which something was noted since: chunks are
+    written whole, and only by the block's owner.
 
     Parameters
     ----------
@@ -25,9 +29,12 @@ class BlockWriter:
     def __init__(self, arrays: GenerationArrays, rows: slice, n_classes: int, options: Collection[str] = ()) -> None:
         self._arrays = arrays
         self._rows = rows
-        fields = [field.name for field in fields_of(options)]
-        self._values = empty_values(rows.stop - rows.start, n_classes, fields)
-        self._dirty = False
+        fields = fields_of(options)
+        self._fields = [field for field in (*RESULTS_BEFORE_STATUS, STATUS) if field in fields]
+        self._values = empty_values(rows.stop - rows.start, n_classes, [field.name for field in fields])
+        self._noted: dict[str, set[int]] = defaultdict(set)
+        """Positions in the block at which a field was noted since the last flush."""
+        self._is_written = False
 
     def set(self, row: int, **values: object) -> None:
         """Note the result of a row (of the table): values by field name, status among them."""
@@ -36,12 +43,29 @@ class BlockWriter:
             raise KeyError(f"no such result fields: {sorted(unknown)}")
         for name, value in values.items():
             self._values[name][row - self._rows.start] = value
-        self._dirty = True
+            self._noted[name].add(row - self._rows.start)
 
     def flush(self) -> None:
         """Write what was noted since the last flush: results first, status last."""
-        if self._dirty:
-            for field in (*RESULTS_BEFORE_STATUS, STATUS):
-                if field.name in self._values:
-                    self._arrays.write(field, self._rows, self._values[field.name])
-            self._dirty = False
+        if not self._noted:
+            return
+        for field in self._fields:
+            positions = self._noted[field.name] if self._is_written else range(len(self._values[field.name]))
+            for begin, end in _chunks(positions, self._arrays.rows_per_chunk(field)):
+                rows = slice(self._rows.start + begin, min(self._rows.start + end, self._rows.stop))
+                self._arrays.write(field, rows, self._values[field.name][begin:end])
+        self._noted.clear()
+        self._is_written = True
+
+
+def _chunks(positions: Iterable[int], size: int) -> Iterator[tuple[int, int]]:
+    """Begin and end of the chunks that hold some positions, neighbours together."""
+    begin = end = 0
+    for chunk in sorted({position // size for position in positions}):
+        if chunk * size != end:
+            if end > begin:
+                yield begin, end
+            begin = chunk * size
+        end = (chunk + 1) * size
+    if end > begin:
+        yield begin, end

@@ -15,7 +15,7 @@ from zarr.storage import MemoryStore
 
 from toolkit.catalog.errors import DamagedError, naming_damage
 from toolkit.catalog.format.codes import ERROR_CODES
-from toolkit.catalog.format.generations import GenerationArrays, fields_of
+from toolkit.catalog.format.generations import GenerationArrays, fields_of, rows_per_chunk
 from toolkit.catalog.format.labels import LabelFolder, LabelPlace
 from toolkit.catalog.format.layout import (
     DONE,
@@ -31,7 +31,7 @@ from toolkit.catalog.format.owner import Owner, read_owner
 from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.format.tables import ImageTable
 from toolkit.catalog.owners import Life, Watch
-from toolkit.catalog.store.objects import get, is_empty_or_gone, keys, numbers, put, remove_all
+from toolkit.catalog.store.objects import exists, get, is_empty_or_gone, keys, numbers, put, remove_all
 from toolkit.catalog.verifying.problems import Findings
 
 
@@ -97,10 +97,11 @@ class _GenerationCheck:
         """Check what describes the arrays, which follows from the run's settings and the table's size; whether the
         results can be looked at now."""
         complete = self._arrays.exists()  # before the rest is looked at: it may be created just now
-        wanted = MemoryStore()
-        self._arrays_in(wanted).create(self._settings.class_names, self._settings.options)
-        nodes = sorted(key.removesuffix("/zarr.json") for key in keys(wanted, self._path) if key.endswith("/zarr.json"))
-        damaged = [node for node in nodes if not _are_alike(self._store, wanted, node)]
+        wanted, damaged = self._damaged_metadata(in_whole_blocks=False)
+        if rows_per_chunk(self._table) < self._table.block_size and any("/composition" in node for node in damaged):
+            former = self._damaged_metadata(in_whole_blocks=True)
+            if len(former[1]) < len(damaged) or (len(former[1]) == len(damaged) and not self._has_parts()):
+                wanted, damaged = former
         if not complete:
             mend = partial(_copy, wanted, self._store, damaged)
             self._findings.add("generation_incomplete", self._path, "is being created, or was", mend)
@@ -111,6 +112,23 @@ class _GenerationCheck:
                 self._findings.add("metadata", node, detail, mend)
         self._arrays = self._arrays_in(self._store)
         return self._findings.repair or not damaged
+
+    def _damaged_metadata(self, *, in_whole_blocks: bool) -> tuple[MemoryStore, list[str]]:
+        """What should be there, and which groups and arrays are something else."""
+        wanted = MemoryStore()
+        self._arrays_in(wanted).create(
+            self._settings.class_names, self._settings.options, in_whole_blocks=in_whole_blocks
+        )
+        nodes = sorted(key.removesuffix("/zarr.json") for key in keys(wanted, self._path) if key.endswith("/zarr.json"))
+        return wanted, [node for node in nodes if not _are_alike(self._store, wanted, node)]
+
+    def _has_parts(self) -> bool:
+        """Whether the chunks of compositions are parts of blocks, told by those of the last block."""
+        parts = self._table.block_size // rows_per_chunk(self._table)
+        written = self._arrays.written_blocks()
+        last = (written[-1] + 1) * parts - 1 if written else 0
+        last = min(last, -(-self._table.n_images // rows_per_chunk(self._table)) - 1)
+        return not written or exists(self._store, f"{self._path}/composition/c/{last}/0")
 
     def blocks(self) -> list[int]:
         """The blocks of which anything lies there."""
@@ -123,16 +141,15 @@ class _GenerationCheck:
         path = f"{self._path} block {block}"
         # A silent owner may wake up and refer to what it wrote before: what looks left over is not removed then.
         self._may_remove = life == "ended"
-        there = [field.name for field in self._fields if self._arrays.has_chunk(field, block)]
-        if STATUS.name not in there:
-            if there:
+        if not self._arrays.is_written(block):
+            if any(self._arrays.has_chunks(field, block, any) for field in self._fields):
                 detail = "has results without a status: their writer died before that, or it was lost; they are pending"
                 mend = partial(self._arrays.remove_block, block)
                 self._findings.add("unfinished", path, detail, mend if self._may_remove else None)
             self._find_orphans(block, set())
             return 0
         try:
-            gone = [field.name for field in self._fields if field.name not in there]
+            gone = [field.name for field in self._fields if not self._arrays.has_chunks(field, block, all)]
             if gone:
                 raise DamagedError(f"{', '.join(gone)}: gone")
             values = self._read(rows)
