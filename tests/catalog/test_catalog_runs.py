@@ -12,6 +12,7 @@ from claiming import claim_next
 
 import toolkit as tk
 from toolkit.catalog import Catalog, Owner, RunSettings
+from toolkit.catalog.format.results import RunResults
 
 Note = Callable[..., None]
 
@@ -89,6 +90,13 @@ class TestListing:
         assert row.last_write == pd.Timestamp("2023-11-14T22:13:32")
         assert abs(row.created - pd.Timestamp.now("UTC").tz_localize(None)) < timedelta(minutes=10)
         assert {"user", "host", "python", "torch", "zarr"} <= set(row.index)
+
+    def test_what_tells_them_apart_is_found_without_reading_results(
+        self, catalog: Catalog, settings: RunSettings, run_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start_later(catalog, replace(settings, options={"precision": "bfloat16"}))
+        monkeypatch.setattr(RunResults, "read", None)
+        assert catalog.settings_that_differ() == ["precision"]
 
     def test_a_run_without_results_has_no_times(self, catalog: Catalog, run_id: str) -> None:
         row = catalog.runs().loc[run_id]

@@ -16,9 +16,6 @@ from claiming import claim_next
 from kinds_of_stores import CLASS_NAMES, STORES, Note, make_store
 from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
-from zarr.buffer import default_buffer_prototype
-from zarr.core.common import concurrent_map
-from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from toolkit.catalog import Catalog, CatalogError, Owner, RunSettings
@@ -103,8 +100,8 @@ class TestObjects:
 
     def test_more_names_than_one_answer_holds(self, store: Store) -> None:
         n = 1203
-        value = default_buffer_prototype().buffer.from_bytes(b"1")
-        sync(concurrent_map([(f"many/{number:05d}", value) for number in range(n)], store.set, limit=16))
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda number: put(store, f"many/{number:05d}", b"1"), range(n)))
         assert names(store, "many") == [f"{number:05d}" for number in range(n)]
         assert len(keys(store, "many/")) == n
         remove_all(store, "many")
