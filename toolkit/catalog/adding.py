@@ -20,16 +20,7 @@ from toolkit.catalog.reading.covariates import check_same_kinds, warn_of_changes
 def add_images(contents: Contents, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None) -> int:
     """Add the images that a catalog lacks, whoever else adds some meanwhile; how many these were.
 
-    Parameters
-    ----------
-    contents : Contents
-        The catalog's.
-    uris : sequence of str
-        All different.
-    covariates : pandas.DataFrame
-        One row per URI.
-    block_size : int or None
-        Rows per block; chosen by the number of images if None.
+    The URIs are all different, and each has a row of covariates.
     """
     store = contents.store
     positions = {uri: position for position, uri in enumerate(uris)}

@@ -33,15 +33,7 @@ class OwnedBlock:
 
 
 class RunBlocks:
-    """The blocks of a run, for those who work on it. Everything is as it is at each call.
-
-    Parameters
-    ----------
-    contents : Contents
-        The catalog's.
-    run_id : str
-        A run that exists.
-    """
+    """The blocks of a run that exists, for those who work on it. Everything is as it is at each call."""
 
     def __init__(self, contents: Contents, run_id: str) -> None:
         self._contents = contents

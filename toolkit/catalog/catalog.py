@@ -1,7 +1,7 @@
 """What is known of every image, in one Zarr store that opens in xarray while runs go on."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,28 +10,20 @@ from zarr.abc.store import Store
 
 from toolkit import arguments
 from toolkit.catalog.adding import add_images
-from toolkit.catalog.blocks import OwnedBlock, RunBlocks
-from toolkit.catalog.claims import Claim
-from toolkit.catalog.contents import Contents
-from toolkit.catalog.format.layout import DONE, STATUS_NAMES
-from toolkit.catalog.format.owner import Owner
-from toolkit.catalog.format.records import RunSettings, record_run, record_session
-from toolkit.catalog.format.results import Results, RunResults
-from toolkit.catalog.format.tables import ImageTable, ImageTables, read_uris
+from toolkit.catalog.driving import DrivenCatalog
 from toolkit.catalog.opening import check_catalog, check_free, make_catalog
-from toolkit.catalog.provenance import Origin, Session
 from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
 from toolkit.catalog.reading import views
 from toolkit.catalog.reading.covariates import Images, images_with_covariates
 from toolkit.catalog.reading.differences import compare_runs
-from toolkit.catalog.reading.label_maps import LabelMaps
+from toolkit.catalog.reading.label_maps import read_label_map
 from toolkit.catalog.store.objects import open_store, store_name
 from toolkit.catalog.store.remote import RETRY_SECONDS
 from toolkit.catalog.verifying.problems import Verification
 from toolkit.catalog.verifying.verification import verify_store
 
 
-class Catalog:
+class Catalog(DrivenCatalog):
     """Every image and every result, in a Zarr v3 store.
 
     Make one with `Catalog.create` or `Catalog.open`. Images are rows, numbered from 0 in the order in which they were
@@ -42,10 +34,6 @@ class Catalog:
     >>> cat = Catalog.create("data_catalog/demo.zarr", images="photos/**/*.jpg")  # doctest: +SKIP
     >>> cat.to_xarray().composition.sel(class_name="person").mean()  # doctest: +SKIP
     """
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._contents = Contents(store)
 
     @classmethod
     def create(
@@ -92,9 +80,11 @@ class Catalog:
         if block_size is not None:
             arguments.whole_number("block_size", block_size, least=1)
         store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
-        check_free(store, exist_ok=exist_ok)
+        is_free = check_free(store, exist_ok=exist_ok)
         uris, table = images_with_covariates(images, covariates)
-        make_catalog(store, exist_ok=exist_ok)
+        if is_free:
+            make_catalog(store, exist_ok=exist_ok)
+        check_catalog(store)
         catalog = cls(store)
         add_images(catalog._contents, uris, table, block_size)
         return catalog
@@ -209,15 +199,14 @@ class Catalog:
         CatalogError
             There is no such run, or none at all.
         """
-        if not (run_id is None or isinstance(run_id, str) or run_id):
+        if run_id is None or isinstance(run_id, str):
+            return views.results_datasets([self.run_results(run_id)], lazy=lazy)[0]
+        if not run_id:
             raise ValueError("run_id is an empty sequence; give the ids of one or more runs, or None")
         tables = self._contents.tables()  # once: another process may be adding images
-        wanted = [run_id] if run_id is None or isinstance(run_id, str) else run_id
-        runs = [self._contents.results(self._contents.find_run(one), tables) for one in wanted]
+        runs = [self._contents.results(one, tables) for one in run_id]
         datasets = views.results_datasets(runs, lazy=lazy)
-        if wanted is not run_id:
-            return datasets[0]
-        return xr.concat(datasets, dim=pd.Index(list(wanted), name="run"), join="outer", combine_attrs="drop_conflicts")
+        return xr.concat(datasets, dim=pd.Index(list(run_id), name="run"), join="outer", combine_attrs="drop_conflicts")
 
     def labels(self, run_id: str | None, image: int | str | os.PathLike[str]) -> np.ndarray:
         """The label map of one image.
@@ -239,19 +228,12 @@ class Catalog:
         KeyError
             There is no such image, or it has no label map: it is not done, or the run kept none.
         """
-        run = self.run_results(run_id)
         table, row = self._contents.find_image(image)
-        label_maps = LabelMaps(run, table, slice(row, row + 1))
-        if label_maps.status[0] != DONE:
-            status = STATUS_NAMES[label_maps.status[0]]
-            raise KeyError(f"image {image!r} has no label map in run {run.run_id}: it is {status}")
-        if not label_maps.are_kept[0]:
-            raise KeyError(f"image {image!r} has no label map: run {run.run_id} was made with labels=False")
-        return label_maps.read(0)
+        return read_label_map(self.run_results(run_id), table, row, image)
 
     def palette(self, run_id: str | None = None) -> dict[str, tuple[int, int, int]]:
         """RGB colour (0…255) of each class of a run, the newest by default; empty if the model had none."""
-        settings = self._contents.record(self._contents.find_run(run_id)).settings
+        settings = self._contents.record(run_id).settings
         return dict(zip(settings.class_names, settings.palette, strict=False))
 
     def errors(self, run_id: str | None = None) -> pd.DataFrame:
@@ -361,56 +343,6 @@ class Catalog:
             The format is unknown.
         """
         publish_run(self.run_results(run_id), target, format=format, partial=partial, overwrite=overwrite)
-
-    # What drivers need.
-
-    def start_run(self, settings: RunSettings, origin: Origin | None = None) -> str:
-        """Enter a run, or find it if the same settings ran before; its id."""
-        return record_run(self.store, settings, origin)
-
-    def start_session(self, run_id: str, owner: Owner, session: Session) -> None:
-        """Note who begins to work on a run."""
-        record_session(self.store, run_id, owner.name, session)
-
-    def image_tables(self) -> ImageTables:
-        """The catalog's tables of images, in the order of their images."""
-        return self._contents.tables()
-
-    def run_results(self, run_id: str | None = None) -> RunResults:
-        """What a run, the newest by default, has found out of all images that there are now."""
-        return self._contents.results(self._contents.find_run(run_id))
-
-    def run_blocks(self, run_id: str) -> RunBlocks:
-        """The blocks of a run, to be claimed and worked on."""
-        return RunBlocks(self._contents, run_id)
-
-    # The same by their former names.
-
-    def segments(self) -> ImageTables:
-        """As `image_tables`."""
-        return self.image_tables()
-
-    def latest_claim(self, run_id: str, table: ImageTable, block: int) -> Claim | None:
-        """As `RunBlocks.latest_claim`."""
-        return self.run_blocks(run_id).latest_claim(table, block)
-
-    def claim(self, run_id: str, table: ImageTable, block: int, owner: Owner, generation: int = 0) -> OwnedBlock | None:
-        """As `RunBlocks.claim`."""
-        return self.run_blocks(run_id).claim(table, block, owner, generation)
-
-    def uris(self, table: ImageTable, rows: slice) -> np.ndarray:
-        """As `RunBlocks.uris`."""
-        return read_uris(self.store, table, rows)
-
-    def read_results(
-        self, run_id: str, table: ImageTable, rows: slice | None = None, fields: Collection[str] | None = None
-    ) -> Results:
-        """As `RunResults.read`."""
-        return self.run_results(run_id).read(table, rows, fields)
-
-    def read_status(self, run_id: str, table: ImageTable) -> np.ndarray:
-        """As `RunResults.status`."""
-        return self.run_results(run_id).status(table)
 
     def __len__(self) -> int:
         return self._contents.tables().n_images

@@ -14,13 +14,7 @@ from toolkit.sources import normalize_uri
 
 
 class Contents:
-    """A catalog's tables of images and its runs, as they are at each call.
-
-    Parameters
-    ----------
-    store : zarr.abc.store.Store
-        The catalog's store.
-    """
+    """A catalog's tables of images and its runs, as they are at each call."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -39,17 +33,20 @@ class Contents:
 
     def runs(self) -> list[str]:
         """Ids of all runs, oldest first."""
-        return sorted(list_runs(self.store), key=lambda run_id: self.record(run_id).created)
+        return sorted(list_runs(self.store), key=lambda run_id: self._known(run_id).record.created)
 
-    def record(self, run_id: str) -> RunRecord:
-        """The record of a run that exists."""
-        return self.results(run_id, self._tables).record
+    def record(self, run_id: str | None) -> RunRecord:
+        """The record of a run: see `find_run`."""
+        return self._known(self.find_run(run_id)).record
 
-    def results(self, run_id: str, tables: ImageTables | None = None) -> RunResults:
-        """The results of a run that exists, over these tables, or all that there are now."""
+    def results(self, run_id: str | None, tables: ImageTables | None = None) -> RunResults:
+        """The results of a run (see `find_run`) over these tables, or all that there are now."""
+        return self._known(self.find_run(run_id)).over(self.tables() if tables is None else tables)
+
+    def _known(self, run_id: str) -> RunResults:
         if run_id not in self._results:
             self._results[run_id] = RunResults(self.store, run_id, read_record(self.store, run_id), ImageTables())
-        return self._results[run_id].over(self.tables() if tables is None else tables)
+        return self._results[run_id]
 
     def find_run(self, run_id: str | None) -> str:
         """The id of a run that exists, of which the beginning may be given; the newest if None.

@@ -32,8 +32,13 @@ def check_catalog(store: Store) -> None:
         )
 
 
-def check_free(store: Store, *, exist_ok: bool) -> None:
+def check_free(store: Store, *, exist_ok: bool) -> bool:
     """Make sure that a store is empty, or holds a catalog that has no images yet, or any if ``exist_ok``.
+
+    Returns
+    -------
+    bool
+        Whether it is empty.
 
     Raises
     ------
@@ -41,7 +46,7 @@ def check_free(store: Store, *, exist_ok: bool) -> None:
         It holds something else.
     """
     if is_empty(store):
-        return
+        return True
     if not _is_catalog(store):
         raise CatalogError(f"{_what_else(store)}; choose another path")
     if not exist_ok and numbers(store, COMMITS):
@@ -49,23 +54,22 @@ def check_free(store: Store, *, exist_ok: bool) -> None:
             f"{store_name(store)} holds a catalog already; open it with Catalog.open, or pass exist_ok=True to add "
             "to it"
         )
+    return False
 
 
 def make_catalog(store: Store, *, exist_ok: bool) -> None:
-    """Make an empty store a catalog without images; nothing where there is one.
+    """Make an empty store a catalog without images.
 
     Raises
     ------
     CatalogError
         Somebody was quicker, and that is not ok.
     """
-    if is_empty(store):
-        try:
-            zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
-        except ContainsGroupError:  # somebody was quicker
-            if not exist_ok:
-                raise CatalogError(f"somebody else makes a catalog at {store_name(store)} just now") from None
-    check_catalog(store)
+    try:
+        zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
+    except ContainsGroupError:  # somebody was quicker
+        if not exist_ok:
+            raise CatalogError(f"somebody else makes a catalog at {store_name(store)} just now") from None
 
 
 def _is_catalog(store: Store) -> bool:

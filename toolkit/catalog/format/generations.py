@@ -36,19 +36,7 @@ def rows_per_chunk(table: ImageTable) -> int:
 
 
 class GenerationArrays:
-    """The arrays of one generation of a run over a table of images.
-
-    Parameters
-    ----------
-    store : zarr.abc.store.Store
-        The catalog's store.
-    run_id : str
-        The run.
-    table : ImageTable
-        The images.
-    generation : int
-        The generation.
-    """
+    """The arrays of one generation of a run over a table of images."""
 
     def __init__(self, store: Store, run_id: str, table: ImageTable, generation: int) -> None:
         self._store = store

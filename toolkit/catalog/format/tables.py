@@ -104,25 +104,10 @@ def reserve_table(store: Store, owner: Owner) -> int:
 def write_table(
     store: Store, number: int, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None
 ) -> ImageTable:
-    """Write a table of images, which is not part of the catalog yet.
+    """Write a table of images, which is not part of the catalog yet, over whatever lies at its reserved number.
 
-    Parameters
-    ----------
-    store : zarr.abc.store.Store
-        The catalog's store.
-    number : int
-        The table's number, reserved; what lies there is replaced.
-    uris : sequence of str
-        One per image.
-    covariates : pandas.DataFrame
-        One row per image, one column per covariate; may have no columns.
-    block_size : int or None
-        Rows per block; chosen by the number of images if None.
-
-    Returns
-    -------
-    ImageTable
-        Its size and blocks.
+    ``covariates`` has a row per URI, and a column per covariate, if any. ``block_size`` is rows per block, chosen by
+    the number of images if None.
     """
     table = ImageTable(number, len(uris), block_size or block_size_for(len(uris)))
     group = zarr.open_group(store, path=table_path(number), mode="w")

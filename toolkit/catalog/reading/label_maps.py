@@ -1,12 +1,25 @@
 """The label maps of images of one block."""
 
+import os
+
 import numpy as np
 
 from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.format.labels import LabelFolder, LabelPlace
-from toolkit.catalog.format.layout import DONE
+from toolkit.catalog.format.layout import DONE, STATUS_NAMES
 from toolkit.catalog.format.results import Results, RunResults
 from toolkit.catalog.format.tables import ImageTable
+
+
+def read_label_map(run: RunResults, table: ImageTable, row: int, image: int | str | os.PathLike[str]) -> np.ndarray:
+    """The label map of one image, ``(height, width)``; see `Catalog.labels`."""
+    label_maps = LabelMaps(run, table, slice(row, row + 1))
+    if label_maps.status[0] != DONE:
+        status = STATUS_NAMES[label_maps.status[0]]
+        raise KeyError(f"image {image!r} has no label map in run {run.run_id}: it is {status}")
+    if not label_maps.are_kept[0]:
+        raise KeyError(f"image {image!r} has no label map: run {run.run_id} was made with labels=False")
+    return label_maps.read(0)
 
 
 class LabelMaps:
