@@ -156,9 +156,7 @@ class Catalog(DrivenCatalog):
         ``first_write`` and ``last_write`` (UTC) are when its first image was begun and its last one ended.
         """
         tables = self._contents.tables()
-        runs = (self._contents.results(run_id, tables) for run_id in self._contents.runs())
-        rows = {run.run_id: views.run_summary(run) for run in runs}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
+        return views.runs_table(self._contents.results(run_id, tables) for run_id in self._contents.runs())
 
     def settings_that_differ(self) -> list[str]:
         """Columns of `runs` that tell its runs apart: models, protocols, precision."""

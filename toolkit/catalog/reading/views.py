@@ -1,7 +1,7 @@
 """What people look at: images and results as xarray datasets and pandas tables."""
 
 import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -177,7 +177,7 @@ def _parts_with_failures(run: RunResults) -> Iterator[tuple[int, ImageTable, sli
             yield first + begin, table, slice(part.start + begin, part.start + end)
 
 
-def run_description(record: RunRecord) -> dict[str, Any]:
+def _run_description(record: RunRecord) -> dict[str, Any]:
     """What of a row of `Catalog.runs` never changes: settings and origin."""
     settings = record.settings
     protocol = dict(settings.protocol)
@@ -192,8 +192,12 @@ def run_description(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def run_summary(run: RunResults) -> dict[str, Any]:
-    """One row of `Catalog.runs`."""
+def runs_table(runs: Iterable[RunResults]) -> pd.DataFrame:
+    """One row per run; see `Catalog.runs`."""
+    return pd.DataFrame.from_dict({run.run_id: _run_summary(run) for run in runs}, orient="index").rename_axis("run_id")
+
+
+def _run_summary(run: RunResults) -> dict[str, Any]:
     sessions = read_sessions(run.store, run.run_id)
     counts = count(np.empty(0, dtype=np.uint8))
     starts: list[int] = []
@@ -213,7 +217,7 @@ def run_summary(run: RunResults) -> dict[str, Any]:
         "created": pd.Timestamp(run.record.created).tz_localize(None),
         "first_write": _times(min(starts)) if starts else pd.NaT,
         "last_write": _times(int(max(ends))) if ends else pd.NaT,
-        **run_description(run.record),
+        **_run_description(run.record),
         "sessions": len(sessions),
         "devices": ", ".join(sorted({device for session in sessions.values() for device in session.devices})),
     }
@@ -221,7 +225,7 @@ def run_summary(run: RunResults) -> dict[str, Any]:
 
 def settings_that_differ(runs: Sequence[RunRecord]) -> list[str]:
     """Names of the columns of `Catalog.runs` that tell runs apart: models, protocols, precision."""
-    described = pd.DataFrame([{"model": run.settings.model, **run_description(run)} for run in runs])
+    described = pd.DataFrame([{"model": run.settings.model, **_run_description(run)} for run in runs])
     names = dict.fromkeys(
         name
         for run in runs
