@@ -45,7 +45,7 @@ class RunBlocks:
         return self._contents.tables()
 
     def results(self) -> RunResults:
-        """The results, over all images that there are now."""
+        """The results, over all images that there are now; they can be kept, and asked for those of later tables."""
         return self._contents.results(self.run_id)
 
     def uris(self, table: ImageTable, rows: slice) -> np.ndarray:

@@ -64,8 +64,8 @@ class DrivenCatalog:
         self, run_id: str, table: ImageTable, rows: slice | None = None, fields: Collection[str] | None = None
     ) -> Results:
         """As `RunResults.read`."""
-        return self.run_results(run_id).read(table, rows, fields)
+        return self._contents.results(run_id, ImageTables()).read(table, rows, fields)
 
     def read_status(self, run_id: str, table: ImageTable) -> np.ndarray:
         """As `RunResults.status`."""
-        return self.run_results(run_id).status(table)
+        return self._contents.results(run_id, ImageTables()).status(table)

@@ -111,8 +111,8 @@ def write_table(
     """
     table = ImageTable(number, len(uris), block_size or block_size_for(len(uris)))
     group = zarr.open_group(store, path=table_path(number), mode="w")
-    columns = {"uri": np.array(uris, dtype=object), **{str(name): to_array(covariates[name]) for name in covariates}}
-    for name, column in columns.items():
+    for name in ["uri", *covariates]:
+        column = np.array(uris, dtype=object) if name == "uri" else to_array(covariates[name])
         values, attributes = encode(column)
         array = group.create_array(
             name,
