@@ -82,8 +82,8 @@ def test_a_block_says_when_it_was_overtaken(store: Store, catalog: Catalog, run_
 
 def test_who_comes_second_gets_nothing(catalog: Catalog, run_id: str) -> None:
     (shape,) = catalog.image_tables()
-    assert catalog.claim(run_id, shape, 0, Owner(), 0) is not None
-    assert catalog.claim(run_id, shape, 0, Owner(), 0) is None
+    assert catalog.run_blocks(run_id).claim(shape, 0, Owner(), 0) is not None
+    assert catalog.run_blocks(run_id).claim(shape, 0, Owner(), 0) is None
 
 
 def test_drivers_may_claim_different_blocks_at_once(store: Store, settings: RunSettings) -> None:
@@ -95,7 +95,7 @@ def test_drivers_may_claim_different_blocks_at_once(store: Store, settings: RunS
 
     def claim(block: int) -> None:
         together.wait()
-        assert catalog.claim(run_id, shape, block, Owner()) is not None
+        assert catalog.run_blocks(run_id).claim(shape, block, Owner()) is not None
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(claim, range(8)))

@@ -176,11 +176,11 @@ class TestRefusals:
 
 
 class TestKilledWhileCreating:
-    def test_a_root_without_a_segment_can_be_created_again(self, store: Store) -> None:
+    def test_a_root_without_a_table_can_be_created_again(self, store: Store) -> None:
         zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
         assert uris_of(Catalog.create(store, URIS)) == URIS
 
-    def test_a_segment_that_was_not_completed_does_not_count(self, store: Store) -> None:
+    def test_a_table_that_was_not_completed_does_not_count(self, store: Store) -> None:
         Catalog.create(store, ["/photos/old.jpg"] * 3)
         remove(store, commit_path(0))
         assert uris_of(Catalog.create(store, URIS)) == URIS
@@ -193,7 +193,7 @@ class TestKilledWhileCreating:
         catalog.add(URIS[2:])
         assert uris_of(catalog) == URIS
 
-    def test_a_segment_whose_metadata_was_being_written_does_not_count(self, tmp_path: Path) -> None:
+    def test_a_table_whose_metadata_was_being_written_does_not_count(self, tmp_path: Path) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", URIS[:2])
         half = tmp_path / "demo.zarr" / table_path(1)
         half.mkdir()

@@ -82,7 +82,7 @@ class TestOfACatalog:
         np.testing.assert_array_equal(catalog.labels(run_id, "/photos/2.jpg"), labels + 1)
         np.testing.assert_array_equal(catalog.labels(run_id, Path("/photos/x/../2.jpg")), labels + 1)
 
-    def test_of_a_later_segment(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
+    def test_of_a_later_table(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         catalog.add(["/photos/new.jpg"])
         owned = claim_next(catalog, run_id, catalog.image_tables()[1], 0, Owner())
         (place,) = owned.labels.write(0, [np.full((2, 3), 2, dtype=np.uint8)])

@@ -46,7 +46,7 @@ def soft(settings: RunSettings) -> RunSettings:
 
 @pytest.fixture
 def varied(catalog: Catalog, soft: RunSettings, note_done: Note, note_failed: Note) -> str:
-    """A run over three segments, with done, failed and pending rows of several generations."""
+    """A run over three tables, with done, failed and pending rows of several generations."""
     days = pd.date_range("2024-02-28", periods=7, freq="D")
     known = {
         "lat": np.arange(7.0),
@@ -209,13 +209,13 @@ class TestChunks:
         assert len(chunks) <= 512
         assert all(chunk % 1024 == 0 for chunk in chunks[:-1])
 
-    def test_small_segments_share_one(self) -> None:
+    def test_small_tables_share_one(self) -> None:
         shapes = ImageTables(ImageTable(number, 5, 16) for number in range(10_000))
         chunks = chunks_of(shapes, 600)
         assert sum(chunks) == 50_000
         assert len(chunks) < 5
 
-    def test_a_segment_is_cut_at_blocks(self) -> None:
+    def test_a_table_is_cut_at_blocks(self) -> None:
         assert list(ImageTable(0, 10, 4).parts(5)) == [slice(0, 8), slice(8, 10)]
         assert list(ImageTable(0, 10, 4).parts(1)) == [slice(0, 4), slice(4, 8), slice(8, 10)]
 

@@ -16,7 +16,7 @@ CLASS_NAMES = ("sky", "tree", "road", "car")
 BLOCK_SIZE = 3
 SETTINGS = RunSettings("a model", "0" * 64, CLASS_NAMES, {}, 1)
 
-Place = tuple[int, int]  # segment and row in it
+Place = tuple[int, int]  # number of the table, and row in it
 
 pytestmark = pytest.mark.usefixtures("quick_lives")
 
@@ -52,7 +52,7 @@ class CatalogMachine(RuleBasedStateMachine):
         self.written: dict[Place, dict[int, tuple[int, int]]] = {}
         """Status and class by generation, for every row that was flushed."""
         self.generations: dict[Place, int] = {}
-        """Newest generation by segment and block."""
+        """Newest generation by table and block."""
 
     @rule(n=st.integers(1, 5), repeated=st.booleans())
     def add_images(self, n: int, repeated: bool) -> None:

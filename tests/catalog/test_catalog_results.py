@@ -25,7 +25,7 @@ FIELDS = [field for field in RESULT_FIELDS if not field.optional]
 
 @pytest.fixture
 def claim(catalog: Catalog, run_id: str) -> Callable[..., OwnedBlock]:
-    """Claims a block of the catalog's first segment."""
+    """Claims a block of the catalog's first table of images."""
 
     def claim(block: int = 0) -> OwnedBlock:
         return claim_next(catalog, run_id, catalog.image_tables()[0], block, Owner())
@@ -455,7 +455,7 @@ class TestErrors:
         errors = catalog.errors(run_id)
         assert errors[["error", "attempts", "message"]].values.tolist() == [["empty", 2, "no bytes"]]
 
-    def test_images_of_later_segments_have_their_row_in_the_catalog(
+    def test_images_of_later_tables_have_their_row_in_the_catalog(
         self, store: Store, catalog: Catalog, run_id: str, note_failed: Note
     ) -> None:
         catalog.add(["/photos/new.jpg"])

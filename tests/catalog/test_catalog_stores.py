@@ -117,15 +117,15 @@ class TestCatalogs:
 
         def claim(_: int) -> bool:
             together.wait()
-            return catalog.claim(run_id, shape, 1, Owner(), 0) is not None
+            return catalog.run_blocks(run_id).claim(shape, 1, Owner(), 0) is not None
 
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(claim, range(4))).count(True) == 1
-        first = catalog.latest_claim(run_id, shape, 1)
+        first = catalog.run_blocks(run_id).latest_claim(shape, 1)
         assert first is not None
         assert first.generation == 0
         assert claim_next(catalog, run_id, shape, 1).labels.generation == 1
-        assert catalog.latest_claim(run_id, shape, 0) is None
+        assert catalog.run_blocks(run_id).latest_claim(shape, 0) is None
 
     def test_results_of_two_generations(
         self, catalog: Catalog, run_id: str, note_done: Note, note_failed: Note
@@ -273,7 +273,7 @@ class TestLostAnswers:
         lost.left = 4
         run_id = catalog.start_run(settings)
         (shape,) = catalog.image_tables()
-        assert catalog.claim(run_id, shape, 0, Owner(), 0) is not None
+        assert catalog.run_blocks(run_id).claim(shape, 0, Owner(), 0) is not None
         assert lost.left == 0
 
     def test_a_failure_that_goes_on_ends_though_others_get_answers(

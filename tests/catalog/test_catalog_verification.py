@@ -305,7 +305,7 @@ class TestPeople:
 
     @pytest.fixture
     def catalog(self, store: Store) -> Catalog:
-        """Images in three segments."""
+        """Images in three tables."""
         catalog = Catalog.create(store, [f"/photos/{number}.jpg" for number in range(4)], block_size=4)
         catalog.add(["/photos/4.jpg"])
         catalog.add(["/photos/5.jpg"])
@@ -351,7 +351,7 @@ class TestPeople:
         remove_all(catalog.store, f"claims/{run_id}")
         assert kinds(catalog.verify()) == ["claim_lost"]
         # Even without repair, whoever claims next writes over nothing.
-        owned = catalog.claim(run_id, catalog.image_tables()[0], 0, Owner(), 0)
+        owned = catalog.run_blocks(run_id).claim(catalog.image_tables()[0], 0, Owner(), 0)
         assert owned is not None
         assert owned.labels.generation == 1
         owned.writer.flush()
