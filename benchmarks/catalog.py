@@ -32,16 +32,17 @@ import psutil
 import zarr
 
 from toolkit.catalog import DONE, PENDING, Catalog, Owner, RunSettings
+from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import RESULT_FIELDS, generation_path
 from toolkit.catalog.format.records import list_runs, read_record
-from toolkit.catalog.format.results import GenerationArrays
-from toolkit.runs.queue import BlockQueue
+from toolkit.runs.queue import BlockOfWork, BlockQueue
 
 RESULTS = Path(__file__).parent / "results"
 SEED = 0
 N_CLAIMS = 30
 N_FREE_BLOCKS = 64
 N_BLOCKS_WITH_COMPOSITION = 64
+ROWS_PER_FLUSH = 500
 OBJECTS_PER_BLOCK = sum(not field.optional for field in RESULT_FIELDS) + 1  # its chunks of results, and its claim
 
 
@@ -73,7 +74,7 @@ def _measured(n_images: int, n_classes: int, parent: str | None) -> dict[str, An
         path = Path(folder) / "scale.zarr"
         with _seconds() as create:
             catalog = Catalog.create(path, (f"s3://photos/{number:09d}.jpg" for number in range(n_images)))
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         _fill(catalog, n_classes)
         driven = subprocess.run(
             [sys.executable, "-m", "benchmarks.catalog", "--drive", str(path)],
@@ -100,7 +101,7 @@ def _fill(catalog: Catalog, n_classes: int) -> None:
     """A run in which all but the last blocks are done in generation 0."""
     names = tuple(f"class {number}" for number in range(n_classes))
     run_id = catalog.start_run(RunSettings("none", "0" * 64, names, {"scales": [1.0]}, 1))
-    (shape,) = catalog.segments()
+    (shape,) = catalog.image_tables()
     GenerationArrays(catalog.store, run_id, shape, 0).create(names)
     group = zarr.open_group(catalog.store, path=generation_path(run_id, 0, 0), mode="r+")
     n_done = max(shape.n_blocks - N_FREE_BLOCKS, 1) * shape.block_size
@@ -131,7 +132,7 @@ def _driven(path: Path) -> dict[str, Any]:
     with _seconds() as opening:
         catalog = Catalog.open(path)
         (run_id,) = list_runs(catalog.store)
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
     n_classes = len(read_record(catalog.store, run_id).settings.class_names)
     owner = Owner()
     queue = BlockQueue(catalog, run_id, owner, PENDING)
@@ -150,24 +151,13 @@ def _driven(path: Path) -> dict[str, Any]:
         assert work is not None
         claims.append(claiming())
         with _seconds() as flushing:
-            for row, composition in zip(work.rows.tolist(), compositions, strict=False):
-                work.owned.writer.set(
-                    row,
-                    composition=composition,
-                    confidence=0.9,
-                    attempts=1,
-                    engine="host:1234",
-                    started=1_700_000_000_000 + row,
-                    seconds=0.1,
-                    height=512,
-                    width=1024,
-                    status=DONE,
-                )
+            _note(work, compositions, work.rows.tolist())
             noted, cpu = flushing(), time.process_time()
             work.owned.writer.flush()
             cpu = time.process_time() - cpu
         flushes.append((noted, flushing() - noted, cpu))
     flushed_bytes = (_size(path / "runs") - bytes_before) / N_CLAIMS
+    written = _written_in_parts(queue, compositions)
     driver = _most_memory()
     with _seconds() as lazily:
         table = catalog.to_xarray(run_id, lazy=True)
@@ -192,6 +182,7 @@ def _driven(path: Path) -> dict[str, Any]:
         "flush_max_ms": 1000 * max(flushed for _, flushed, _ in flushes),
         "flush_cpu_ms": 1000 * median(cpu for _, _, cpu in flushes),
         "flush_MB": flushed_bytes / 1e6,
+        "written_kB_per_image": written / 1e3,
         "to_xarray_s": lazily(),
         "mean_s": averaging(),
         "runs_s": listing(),
@@ -201,6 +192,35 @@ def _driven(path: Path) -> dict[str, Any]:
         "to_xarray_MiB": opened,
         "mean_MiB": averaged,
     }
+
+
+def _note(work: BlockOfWork, compositions: np.ndarray, rows: list[int]) -> None:
+    """Note some rows of a block as done."""
+    first = int(work.rows[0])
+    for row in rows:
+        work.owned.writer.set(
+            row,
+            composition=compositions[row - first],
+            confidence=0.9,
+            attempts=1,
+            engine="host:1234",
+            started=1_700_000_000_000 + row,
+            seconds=0.1,
+            height=512,
+            width=1024,
+            status=DONE,
+        )
+
+
+def _written_in_parts(queue: BlockQueue, compositions: np.ndarray) -> float:
+    """Bytes that are written per image if a block is flushed once per 500 images: 100 a second, every five seconds."""
+    work = queue.take()
+    assert work is not None
+    before = psutil.Process().io_counters().write_chars
+    for rows in np.split(work.rows, range(ROWS_PER_FLUSH, work.rows.size, ROWS_PER_FLUSH)):
+        _note(work, compositions, rows.tolist())
+        work.owned.writer.flush()
+    return (psutil.Process().io_counters().write_chars - before) / work.rows.size
 
 
 def _repeated(call: Callable[[], object], times: int) -> tuple[float, float]:

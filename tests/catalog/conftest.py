@@ -21,6 +21,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 @pytest.fixture(scope="module")
 def quick_lives() -> Iterator[None]:
     """Nobody waits for long for a heartbeat of those that have none."""
+    import toolkit.runs  # noqa: F401  whose drivers live as long as ever
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("toolkit.catalog.owners.TIME_TO_LIVE", 0.1)
         patch.setattr("toolkit.catalog.verifying.verification._POLL_SECONDS", 0.02)

@@ -71,7 +71,7 @@ def test_what_a_killed_writer_left_does_no_harm(tmp_path: Path) -> None:
 
 
 def test_a_block_says_when_it_was_overtaken(store: Store, catalog: Catalog, run_id: str) -> None:
-    (shape,) = catalog.segments()
+    (shape,) = catalog.image_tables()
     first = claim_next(catalog, run_id, shape, 0)
     assert not first.is_overtaken
     second = claim_next(catalog, run_id, shape, 0)
@@ -81,21 +81,21 @@ def test_a_block_says_when_it_was_overtaken(store: Store, catalog: Catalog, run_
 
 
 def test_who_comes_second_gets_nothing(catalog: Catalog, run_id: str) -> None:
-    (shape,) = catalog.segments()
-    assert catalog.claim(run_id, shape, 0, Owner(), 0) is not None
-    assert catalog.claim(run_id, shape, 0, Owner(), 0) is None
+    (shape,) = catalog.image_tables()
+    assert catalog.run_blocks(run_id).claim(shape, 0, Owner(), 0) is not None
+    assert catalog.run_blocks(run_id).claim(shape, 0, Owner(), 0) is None
 
 
 def test_drivers_may_claim_different_blocks_at_once(store: Store, settings: RunSettings) -> None:
     """They create the arrays of their common generation together."""
     catalog = Catalog.create(store, [f"/photos/{number}.jpg" for number in range(8)], block_size=1)
     run_id = catalog.start_run(settings)
-    (shape,) = catalog.segments()
+    (shape,) = catalog.image_tables()
     together = threading.Barrier(8)
 
     def claim(block: int) -> None:
         together.wait()
-        assert catalog.claim(run_id, shape, block, Owner()) is not None
+        assert catalog.run_blocks(run_id).claim(shape, block, Owner()) is not None
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(claim, range(8)))

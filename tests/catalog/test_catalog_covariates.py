@@ -133,7 +133,7 @@ class TestTables:
 
 
 class TestGrowth:
-    def test_segments_may_have_different_covariates(self, store: Store) -> None:
+    def test_tables_may_have_different_covariates(self, store: Store) -> None:
         catalog = Catalog.create(store, URIS[:1], covariates=pd.DataFrame({"lat": [1.0], "city": ["Graz"]}, URIS[:1]))
         taken = pd.to_datetime(["2024-05-01"])
         catalog.add(URIS[1:2], pd.DataFrame({"taken": taken, "city": ["Linz"], "floors": [3]}, URIS[1:2]))
@@ -144,7 +144,7 @@ class TestGrowth:
         assert_same(images.taken.values, np.array(["NaT", "2024-05-01", "NaT"], dtype="datetime64[us]"))
         assert_same(images.floors.values, np.array([np.nan, 3.0, np.nan]))
 
-    def test_a_covariate_of_yes_and_no_that_a_segment_lacks_stays_of_one_type(self, store: Store) -> None:
+    def test_a_covariate_of_yes_and_no_that_a_table_lacks_stays_of_one_type(self, store: Store) -> None:
         catalog = Catalog.create(store, URIS[:2], covariates=pd.DataFrame({"indoor": [True, False]}, URIS[:2]))
         catalog.add(URIS[2:])
         assert_same(catalog.images().indoor.values, np.array([1, 0, np.nan]))

@@ -10,7 +10,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from toolkit.catalog import Catalog, CatalogError, RunSettings
-from toolkit.catalog.format.layout import FORMAT_ATTRIBUTE, FORMAT_VERSION, commit_path, segment_path
+from toolkit.catalog.format.layout import FORMAT_ATTRIBUTE, FORMAT_VERSION, commit_path, table_path
 from toolkit.catalog.store.objects import remove
 from toolkit.sources import NoImagesError
 
@@ -67,7 +67,7 @@ class TestGrow:
         catalog = Catalog.create(store, URIS[:2])
         assert catalog.add(URIS[2:]) == 3
         assert uris_of(Catalog.open(store)) == URIS
-        assert [shape.n_images for shape in catalog.segments()] == [2, 3]
+        assert [shape.n_images for shape in catalog.image_tables()] == [2, 3]
 
     def test_known_images_are_skipped(self, store: Store) -> None:
         catalog = Catalog.create(store, URIS[:3])
@@ -77,7 +77,7 @@ class TestGrow:
     def test_nothing_new_writes_nothing(self, store: Store) -> None:
         catalog = Catalog.create(store, URIS)
         assert catalog.add(URIS) == 0
-        assert len(catalog.segments()) == 1
+        assert len(catalog.image_tables()) == 1
 
     def test_exist_ok_adds_to_what_is_there(self, store: Store) -> None:
         Catalog.create(store, URIS[:3])
@@ -176,11 +176,11 @@ class TestRefusals:
 
 
 class TestKilledWhileCreating:
-    def test_a_root_without_a_segment_can_be_created_again(self, store: Store) -> None:
+    def test_a_root_without_a_table_can_be_created_again(self, store: Store) -> None:
         zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
         assert uris_of(Catalog.create(store, URIS)) == URIS
 
-    def test_a_segment_that_was_not_completed_does_not_count(self, store: Store) -> None:
+    def test_a_table_that_was_not_completed_does_not_count(self, store: Store) -> None:
         Catalog.create(store, ["/photos/old.jpg"] * 3)
         remove(store, commit_path(0))
         assert uris_of(Catalog.create(store, URIS)) == URIS
@@ -188,14 +188,14 @@ class TestKilledWhileCreating:
 
     def test_an_addition_that_was_not_completed_does_not_count(self, store: Store) -> None:
         catalog = Catalog.create(store, URIS[:2])
-        zarr.create_group(store, path=segment_path(1)).create_array("uri", shape=(2,), chunks=(2,), dtype="int8")
+        zarr.create_group(store, path=table_path(1)).create_array("uri", shape=(2,), chunks=(2,), dtype="int8")
         assert uris_of(catalog) == URIS[:2]
         catalog.add(URIS[2:])
         assert uris_of(catalog) == URIS
 
-    def test_a_segment_whose_metadata_was_being_written_does_not_count(self, tmp_path: Path) -> None:
+    def test_a_table_whose_metadata_was_being_written_does_not_count(self, tmp_path: Path) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", URIS[:2])
-        half = tmp_path / "demo.zarr" / segment_path(1)
+        half = tmp_path / "demo.zarr" / table_path(1)
         half.mkdir()
         (half / "zarr.0123456789abcdef.partial").write_text("{")
         assert uris_of(catalog) == URIS[:2]

@@ -33,7 +33,7 @@ def other(catalog: Catalog, settings: RunSettings) -> str:
 
 def write(catalog: Catalog, run_id: str, compositions: dict[int, np.ndarray], failed: tuple[int, ...] = ()) -> None:
     """Enter compositions by row."""
-    (shape,) = catalog.segments()
+    (shape,) = catalog.image_tables()
     for block in range(shape.n_blocks):
         owned = claim_next(catalog, run_id, shape, block)
         rows = range(shape.rows(block).start, shape.rows(block).stop)
@@ -155,7 +155,7 @@ class TestLabelMaps:
         self, catalog: Catalog, settings: RunSettings, run_id: str, note_done: Note
     ) -> None:
         other = catalog.start_run(replace(settings, class_names=("road", "tree", "sky")))
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         for run, maps in ((run_id, self.MAPS_A), (other, self.MAPS_B)):
             for block, rows in ((0, (1, 2)), (2, (8,))):
                 owned = claim_next(catalog, run, shape, block)
@@ -170,7 +170,7 @@ class TestLabelMaps:
     def test_an_image_without_maps_of_one_size_has_none(
         self, catalog: Catalog, run_id: str, other: str, note_done: Note
     ) -> None:
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         first, second = (claim_next(catalog, run, shape, 0) for run in (run_id, other))
         self.keep(first, note_done, {0: self.MAPS_A[0], 1: self.MAPS_A[1]})
         self.keep(second, note_done, {0: self.MAPS_A[0], 1: self.MAPS_A[0]})

@@ -18,12 +18,12 @@ SIZES = [(1, 1), (3, 5), (480, 640), (1, 1000), (700, 1), (1100, 1000), (2, 2)]
 
 @pytest.fixture
 def folder(store: Store) -> LabelFolder:
-    return LabelFolder(store, "run", segment=0, block=2, generation=1)
+    return LabelFolder(store, "run", table=0, block=2, generation=1)
 
 
 @pytest.fixture
 def owned(catalog: Catalog, run_id: str) -> OwnedBlock:
-    return claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+    return claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -52,7 +52,7 @@ def test_maps_of_nothing_but_class_0(folder: LabelFolder) -> None:
 
 def test_a_part_is_at_most_two_objects(tmp_path: Path, settings: RunSettings) -> None:
     catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg"])
-    folder = claim_next(catalog, catalog.start_run(settings), catalog.segments()[0], 0, Owner()).labels
+    folder = claim_next(catalog, catalog.start_run(settings), catalog.image_tables()[0], 0, Owner()).labels
     folder.write(0, [np.ones(size, dtype=np.uint8) for size in SIZES])
     (part,) = (tmp_path / "demo.zarr" / "runs").glob("*/00000/0/labels/0/0")
     assert len([path for path in part.rglob("*") if path.is_file()]) == 2
@@ -82,9 +82,9 @@ class TestOfACatalog:
         np.testing.assert_array_equal(catalog.labels(run_id, "/photos/2.jpg"), labels + 1)
         np.testing.assert_array_equal(catalog.labels(run_id, Path("/photos/x/../2.jpg")), labels + 1)
 
-    def test_of_a_later_segment(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
+    def test_of_a_later_table(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         catalog.add(["/photos/new.jpg"])
-        owned = claim_next(catalog, run_id, catalog.segments()[1], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[1], 0, Owner())
         (place,) = owned.labels.write(0, [np.full((2, 3), 2, dtype=np.uint8)])
         note_done(owned, 0, label_place=place.packed())
         owned.writer.flush()
@@ -92,7 +92,7 @@ class TestOfACatalog:
         assert (catalog.labels(run_id, "/photos/new.jpg") == 2).all()
 
     def test_of_the_generation_that_the_result_is_from(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
-        blocks = [claim_next(catalog, run_id, catalog.segments()[0], 0, Owner()) for _ in range(2)]
+        blocks = [claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner()) for _ in range(2)]
         for number, owned in enumerate(blocks):
             (place,) = owned.labels.write(0, [np.full((2, 3), number, dtype=np.uint8)])
             note_done(owned, number, label_place=place.packed())

@@ -16,9 +16,10 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, MemoryStore
 
 from toolkit.catalog import Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
-from toolkit.catalog import lazy as lazy_module
-from toolkit.catalog.format.results import SegmentShape, read_results
-from toolkit.catalog.reading.lazy import RowsOfSegments, chunks_of, over_images, ranges_of
+from toolkit.catalog.format.results import RunResults
+from toolkit.catalog.format.tables import ImageTable, ImageTables
+from toolkit.catalog.reading import lazy as lazy_module
+from toolkit.catalog.reading.lazy import RowsOfTables, chunks_of, over_images
 
 Note = Callable[..., None]
 LATE = [f"/late/{number}.jpg" for number in range(7)]
@@ -45,7 +46,7 @@ def soft(settings: RunSettings) -> RunSettings:
 
 @pytest.fixture
 def varied(catalog: Catalog, soft: RunSettings, note_done: Note, note_failed: Note) -> str:
-    """A run over three segments, with done, failed and pending rows of several generations."""
+    """A run over three tables, with done, failed and pending rows of several generations."""
     days = pd.date_range("2024-02-28", periods=7, freq="D")
     known = {
         "lat": np.arange(7.0),
@@ -59,10 +60,10 @@ def varied(catalog: Catalog, soft: RunSettings, note_done: Note, note_failed: No
     less = {"photo_lat": [1.5, np.nan, 2.5], "photo_floors": [1, 2, 3], "photo_width": np.float32([1, np.nan, 2])}
     catalog.add(LATEST, pd.DataFrame({"uri": LATEST, **less}))
     run_id = catalog.start_run(soft)
-    first, second, third = catalog.segments()
+    first, second, third = catalog.image_tables()
     probabilities = np.array([0.25, 0.25, 0.5], np.float32)
 
-    def claim(shape: SegmentShape, block: int) -> OwnedBlock:
+    def claim(shape: ImageTable, block: int) -> OwnedBlock:
         return claim_next(catalog, run_id, shape, block, Owner())
 
     older, newer, other, late = claim(first, 0), claim(first, 0), claim(first, 2), claim(second, 0)
@@ -116,8 +117,8 @@ class TestSameAsAtOnce:
         assert lazy.uri.dims == ("image",)
 
     def test_without_images(self, catalog: Catalog, settings: RunSettings) -> None:
-        assert chunks_of([], 600) == (0,)
-        empty = over_images(lambda shape, rows: np.empty(0), [], np.float32, (0,), 3)
+        assert chunks_of(ImageTables(), 600) == (0,)
+        empty = over_images(lambda shape, rows: np.empty(0), ImageTables(), np.float32, (0,), 3)
         assert empty.compute().shape == (0, 3)
 
     @pytest.mark.parametrize(
@@ -160,11 +161,13 @@ class TestWhenItIsRead:
     ) -> None:
         read: list[slice] = []
 
-        def recorded(*arguments: Any) -> Any:
-            read.append(arguments[4])
-            return read_results(*arguments)
+        really_read = RunResults.read
 
-        monkeypatch.setattr("toolkit.catalog.reading.views.read_results", recorded)
+        def recorded(self: RunResults, table: ImageTable, rows: slice, *further: Any) -> Any:
+            read.append(rows)
+            return really_read(self, table, rows, *further)
+
+        monkeypatch.setattr(RunResults, "read", recorded)
         table = catalog.to_xarray(varied, lazy=True)
         assert read == []
         table.composition.isel(image=slice(5, 7)).compute()
@@ -178,7 +181,7 @@ class TestWhenItIsRead:
     ) -> None:
         table = catalog.to_xarray(run_id, lazy=True)
         before = table.composition.compute()
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 1, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 1, Owner())
         note_done(owned, 4)
         owned.writer.flush()
         assert before.isnull().all()
@@ -200,26 +203,26 @@ class TestWhenItIsRead:
 class TestChunks:
     @pytest.mark.parametrize("n_images", [1, 1024, 200_000, 10_000_000, 100_000_000])
     def test_they_are_whole_blocks_and_not_too_many(self, n_images: int) -> None:
-        shape = SegmentShape(0, n_images, 1024)
-        chunks = chunks_of([shape], 600)
+        shape = ImageTable(0, n_images, 1024)
+        chunks = chunks_of(ImageTables([shape]), 600)
         assert sum(chunks) == n_images
         assert len(chunks) <= 512
         assert all(chunk % 1024 == 0 for chunk in chunks[:-1])
 
-    def test_small_segments_share_one(self) -> None:
-        shapes = [SegmentShape(number, 5, 16) for number in range(10_000)]
+    def test_small_tables_share_one(self) -> None:
+        shapes = ImageTables(ImageTable(number, 5, 16) for number in range(10_000))
         chunks = chunks_of(shapes, 600)
         assert sum(chunks) == 50_000
         assert len(chunks) < 5
 
-    def test_a_segment_is_cut_at_blocks(self) -> None:
-        assert list(ranges_of(SegmentShape(0, 10, 4), 5)) == [slice(0, 8), slice(8, 10)]
-        assert list(ranges_of(SegmentShape(0, 10, 4), 1)) == [slice(0, 4), slice(4, 8), slice(8, 10)]
+    def test_a_table_is_cut_at_blocks(self) -> None:
+        assert list(ImageTable(0, 10, 4).parts(5)) == [slice(0, 8), slice(8, 10)]
+        assert list(ImageTable(0, 10, 4).parts(1)) == [slice(0, 4), slice(4, 8), slice(8, 10)]
 
     def test_indexing_is_that_of_an_array(self) -> None:
-        shapes = (SegmentShape(0, 5, 2), SegmentShape(1, 1, 2), SegmentShape(2, 4, 2))
+        shapes = ImageTables([ImageTable(0, 5, 2), ImageTable(1, 1, 2), ImageTable(2, 4, 2)])
         values = {number: np.arange(3 * shape.n_images).reshape(-1, 3) for number, shape in enumerate(shapes)}
-        rows = RowsOfSegments(lambda shape, part: values[shape.segment][part], shapes, np.dtype(int), (3,))
+        rows = RowsOfTables(lambda shape, part: values[shape.number][part], shapes, np.dtype(int), (3,))
         whole = np.concatenate(list(values.values()))
         for index in (0, 9, slice(4, 7), slice(None, None, 2), slice(8, 2, -2), slice(3, 3), (slice(2, 8), 1), (5, 0)):
             np.testing.assert_array_equal(rows[index], whole[index])

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from zarr.storage import MemoryStore
 
-from toolkit.catalog import DONE, FAILED, Catalog, OwnedBlock, Owner, RunSettings, SegmentShape
+from toolkit.catalog import DONE, FAILED, Catalog, ImageTable, OwnedBlock, Owner, RunSettings
 from toolkit.catalog.format.layout import STATUS_NAMES
 
 CLASS_NAMES = ("sky", "tree", "road", "car")
 BLOCK_SIZE = 3
 SETTINGS = RunSettings("a model", "0" * 64, CLASS_NAMES, {}, 1)
 
-Place = tuple[int, int]  # segment and row in it
+Place = tuple[int, int]  # number of the table, and row in it
 
 pytestmark = pytest.mark.usefixtures("quick_lives")
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("quick_lives")
 class Holding:
     """A block that a driver holds, and what it noted there."""
 
-    shape: SegmentShape
+    shape: ImageTable
     owned: OwnedBlock
     noted: dict[int, tuple[int, int]] = field(default_factory=dict)
     """Status and class by row."""
@@ -52,7 +52,7 @@ class CatalogMachine(RuleBasedStateMachine):
         self.written: dict[Place, dict[int, tuple[int, int]]] = {}
         """Status and class by generation, for every row that was flushed."""
         self.generations: dict[Place, int] = {}
-        """Newest generation by segment and block."""
+        """Newest generation by table and block."""
 
     @rule(n=st.integers(1, 5), repeated=st.booleans())
     def add_images(self, n: int, repeated: bool) -> None:
@@ -66,11 +66,11 @@ class CatalogMachine(RuleBasedStateMachine):
     def claim(self, number: int, data: st.DataObject) -> None:
         """Of a block that nobody holds, or of one whose holder was taken for dead."""
         shape, block = self.some_block(data)
-        key = (shape.segment, block)
+        key = (shape.number, block)
         expected = self.generations.get(key, -1) + 1
-        claim = self.catalog.latest_claim(self.run_id, shape, block)
+        claim = self.catalog.run_blocks(self.run_id).latest_claim(shape, block)
         assert (-1 if claim is None else claim.generation) == expected - 1
-        owned = self.catalog.claim(self.run_id, shape, block, self.drivers[number].owner, expected)
+        owned = self.catalog.run_blocks(self.run_id).claim(shape, block, self.drivers[number].owner, expected)
         assert owned is not None
         self.generations[key] = expected
         self.drivers[number].holdings.append(Holding(shape, owned))
@@ -79,10 +79,10 @@ class CatalogMachine(RuleBasedStateMachine):
     def claim_too_late(self, data: st.DataObject) -> None:
         """Who wants a generation that somebody has gets nothing."""
         shape, block = self.some_block(data)
-        newest = self.generations.get((shape.segment, block))
+        newest = self.generations.get((shape.number, block))
         if newest is not None:
             generation = data.draw(st.integers(0, newest))
-            assert self.catalog.claim(self.run_id, shape, block, Owner(), generation) is None
+            assert self.catalog.run_blocks(self.run_id).claim(shape, block, Owner(), generation) is None
 
     @precondition(lambda self: any(driver.holdings for driver in self.drivers))
     @rule(data=st.data(), status=st.sampled_from([DONE, FAILED]), class_index=st.integers(0, len(CLASS_NAMES) - 1))
@@ -101,8 +101,8 @@ class CatalogMachine(RuleBasedStateMachine):
             folder = holding.owned.labels
             holding.owned.writer.flush()
             for row, noted in holding.noted.items():
-                self.written.setdefault((folder.segment, row), {})[folder.generation] = noted
-            newest = self.generations[folder.segment, folder.block]
+                self.written.setdefault((folder.table, row), {})[folder.generation] = noted
+            newest = self.generations[folder.table, folder.block]
             assert holding.owned.is_overtaken == (folder.generation < newest)
 
     @rule(number=st.integers(0, 2))
@@ -125,7 +125,7 @@ class CatalogMachine(RuleBasedStateMachine):
     def the_table_is_that_of_the_model(self) -> None:
         table = self.catalog.to_xarray(self.run_id)
         assert table.uri.values.tolist() == self.uris
-        places = [(shape.segment, row) for shape in self.catalog.segments() for row in range(shape.n_images)]
+        places = [(shape.number, row) for shape in self.catalog.image_tables() for row in range(shape.n_images)]
         expected = [self.result(place) for place in places]
         assert table.status.values.tolist() == [STATUS_NAMES[status] for status, _ in expected]
         for index, (status, class_index) in enumerate(expected):
@@ -145,8 +145,8 @@ class CatalogMachine(RuleBasedStateMachine):
                 return by_generation[max(of_status)]
         return 0, -1
 
-    def some_block(self, data: st.DataObject) -> tuple[SegmentShape, int]:
-        shape = data.draw(st.sampled_from(self.catalog.segments()))
+    def some_block(self, data: st.DataObject) -> tuple[ImageTable, int]:
+        shape = data.draw(st.sampled_from(self.catalog.image_tables()))
         return shape, data.draw(st.integers(0, shape.n_blocks - 1))
 
 

@@ -10,7 +10,8 @@ import pytest
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
-from toolkit.catalog.owners import TIME_TO_LIVE, Beat, Heartbeat, Owner, Watch, end_for, list_owners, read_beat
+from toolkit.catalog.format.owner import Owner
+from toolkit.catalog.owners import TIME_TO_LIVE, Beat, Heartbeat, Watch, end_for, list_owners, read_beat
 
 ELSEWHERE = "another machine"
 
@@ -106,7 +107,7 @@ def test_one_without_a_heartbeat_has_the_usual_time(clock: Clock, stranger: Owne
 
 
 def test_a_process_of_this_machine_that_is_gone_is_known_to_be_gone(clock: Clock) -> None:
-    code = "from toolkit.catalog.owners import Owner; import dataclasses, json; print(json.dumps(vars(Owner())))"
+    code = "from toolkit.catalog.format.owner import Owner; import dataclasses, json; print(json.dumps(vars(Owner())))"
     said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     import json
 

@@ -18,7 +18,8 @@ from pyarrow import parquet
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
-from toolkit.catalog import DONE, FAILED, Catalog, CatalogError, RunSettings, publishing
+from toolkit.catalog import DONE, FAILED, Catalog, CatalogError, RunSettings
+from toolkit.catalog.publishing import places, publishing
 from toolkit.catalog.publishing.publication import Publication
 from toolkit.catalog.store.objects import open_store
 from toolkit.testing.s3_server import BUCKET
@@ -49,7 +50,7 @@ def fill(catalog: Catalog, run_id: str, n_classes: int = 3) -> np.ndarray:
     """Every image done but rows 2 and 11, which failed; the compositions, NaN for those."""
     compositions = np.random.default_rng(1).dirichlet(np.ones(n_classes), 13).astype(np.float32)
     first = 0
-    for shape in catalog.segments():
+    for shape in catalog.image_tables():
         for block in range(shape.n_blocks):
             owned = claim_next(catalog, run_id, shape, block)
             for row in range(shape.rows(block).start, shape.rows(block).stop):
@@ -163,7 +164,7 @@ class TestZarr:
         self, catalog: Catalog, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         target = MemoryStore()
-        put, written = publishing.put, []
+        put, written = places.put, []
 
         def dying(store: Store, key: str, value: bytes) -> None:
             if len(written) == 5:
@@ -172,7 +173,7 @@ class TestZarr:
             put(store, key, value)
 
         with monkeypatch.context() as patch:
-            patch.setattr(publishing, "put", dying)
+            patch.setattr(places, "put", dying)
             with pytest.raises(OSError, match="the network is gone"):
                 catalog.publish(run_id, target)
         with pytest.raises(FileNotFoundError):
@@ -185,7 +186,7 @@ class TestZarr:
 
     def test_soft_compositions_come_along(self, catalog: Catalog, settings: RunSettings, tmp_path: Path) -> None:
         soft = catalog.start_run(replace(settings, options={"soft_composition": True}))
-        shape = catalog.segments()[0]
+        shape = catalog.image_tables()[0]
         owned = claim_next(catalog, soft, shape, 0)
         owned.writer.set(1, status=DONE, composition=[1, 0, 0], soft_composition=[0.5, 0.25, 0.25])
         owned.writer.flush()
@@ -366,7 +367,7 @@ class TestTargets:
         ("target", "format", "words"),
         [
             ("run.nc", None, "'.*run.nc' does not say its format; let it end in .zarr, .parquet"),
-            ("run.zarr", "netcdf", "format='netcdf' is not one of 'zarr', 'parquet', 'csv', 'icechunk'"),
+            ("run.zarr", "netcdf", "format must be one of 'zarr', 'parquet', 'csv', 'icechunk', not 'netcdf'"),
         ],
     )
     def test_unknown_formats(

@@ -10,11 +10,14 @@ import pytest
 import xarray as xr
 import zarr
 from claiming import claim_next
+from kinds_of_stores import CLASS_NAMES
 from zarr.abc.store import Store
 
 from toolkit.catalog import DONE, ERROR_CODES, PENDING, Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
+from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import RESULT_FIELDS, STATUS, generation_path, log_path
-from toolkit.catalog.format.results import GenerationArrays, read_results
+from toolkit.catalog.format.results import RunResults
+from toolkit.catalog.store.objects import keys, remove
 
 Note = Callable[..., None]
 FIELDS = [field for field in RESULT_FIELDS if not field.optional]
@@ -22,10 +25,10 @@ FIELDS = [field for field in RESULT_FIELDS if not field.optional]
 
 @pytest.fixture
 def claim(catalog: Catalog, run_id: str) -> Callable[..., OwnedBlock]:
-    """Claims a block of the catalog's first segment."""
+    """Claims a block of the catalog's first table of images."""
 
     def claim(block: int = 0) -> OwnedBlock:
-        return claim_next(catalog, run_id, catalog.segments()[0], block, Owner())
+        return claim_next(catalog, run_id, catalog.image_tables()[0], block, Owner())
 
     return claim
 
@@ -60,7 +63,7 @@ class TestLayout:
     ) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", [f"/{number}.jpg" for number in range(10)], block_size=4)
         run_id = catalog.start_run(settings)
-        owned = [claim_next(catalog, run_id, catalog.segments()[0], block, Owner()) for block in range(3)]
+        owned = [claim_next(catalog, run_id, catalog.image_tables()[0], block, Owner()) for block in range(3)]
         note_done(owned[1], 5)
         owned[1].writer.flush()
         chunks = {path.name for path in (tmp_path / "demo.zarr" / "runs").glob("*/00000/0/status/c/*")}
@@ -71,7 +74,7 @@ class TestLayout:
     ) -> None:
         catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg", "/b.jpg"])
         run_id = catalog.start_run(settings)
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         note_done(owned, 1, 2)
         owned.writer.flush()
         opened = xr.open_zarr(tmp_path / "demo.zarr", group=f"runs/{run_id}/00000/0", consolidated=False)
@@ -95,11 +98,12 @@ class TestWriting:
         for row in range(2):
             note_done(owned, row)
             owned.writer.flush()
-        once = len(FIELDS)
-        assert len(order) == 2 * once
-        for flush in (order[:once], order[once:]):
+        first, second = order[: len(FIELDS)], order[len(FIELDS) :]
+        assert set(first) == {field.name for field in FIELDS}
+        assert set(second) == set(first) - {"error", "confidence", "label_place"}  # what was noted again
+        for flush in (first, second):
             assert flush[-1] == STATUS.name
-            assert set(flush) == {field.name for field in FIELDS}
+            assert len(flush) == len(set(flush))
 
     @pytest.mark.parametrize("survivors", range(len(FIELDS)))
     def test_a_flush_that_dies_half_way_shows_nothing(
@@ -123,7 +127,7 @@ class TestWriting:
         owned = claim()
         note_done(owned, 0)
         owned.writer.flush()
-        note_done(owned, 1)
+        note_done(owned, 1, error=0, confidence=0.5, label_place=-1)  # every field
         with monkeypatch.context() as patch:
             patch.setattr(GenerationArrays, "write", dying)
             with pytest.raises(OSError, match="No space left"):
@@ -160,14 +164,98 @@ class TestWriting:
             claim().writer.set(0, colour=3)
 
 
+@pytest.mark.usefixtures("quick_lives")
+class TestLargeBlocks:
+    """Their compositions lie in chunks of 1,024 rows, so that what was flushed before need not be written again."""
+
+    ROWS = slice(0, 4096)
+
+    @pytest.fixture
+    def catalog(self, store: Store) -> Catalog:
+        return Catalog.create(store, [f"/photos/{number}.jpg" for number in range(5000)], block_size=4096)
+
+    def test_a_flush_writes_what_is_new(
+        self, catalog: Catalog, run_id: str, claim: Claim, note_done: Note, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        written: dict[str, list[slice]] = {}
+        write = GenerationArrays.write
+
+        def recorded(self: GenerationArrays, field: Any, rows: slice, values: np.ndarray) -> None:
+            written.setdefault(field.name, []).append(rows)
+            write(self, field, rows, values)
+
+        monkeypatch.setattr(GenerationArrays, "write", recorded)
+        owned = claim()
+        note_done(owned, 5)
+        owned.writer.flush()
+        assert written.pop("composition") == [self.ROWS]
+        assert all(rows == [self.ROWS] for rows in written.values())
+        written.clear()
+        for row in (1030, 1031, 2047, 2048, 4095):
+            note_done(owned, row)
+        owned.writer.flush()
+        assert written["composition"] == [slice(1024, 4096)]
+        assert written["status"] == [self.ROWS]
+        written.clear()
+        for row in (0, 2050):
+            note_done(owned, row, label_place=row)
+        owned.writer.flush()
+        assert written["composition"] == [slice(0, 1024), slice(2048, 3072)]
+        written.clear()
+        owned.writer.set(7, label_place=3)
+        owned.writer.flush()
+        assert written == {"label_place": [self.ROWS]}
+        done = np.flatnonzero(catalog.to_xarray(run_id).status == "done")
+        assert done.tolist() == [0, 5, 1030, 1031, 2047, 2048, 2050, 4095]
+
+    def test_a_block_at_the_end(self, catalog: Catalog, run_id: str, claim: Claim, note_done: Note) -> None:
+        owned = claim(1)
+        note_done(owned, 4999, 2)
+        owned.writer.flush()
+        assert catalog.to_xarray(run_id).composition.values[4999].tolist() == [0, 0, 1]
+        assert catalog.verify().whole
+
+    @pytest.mark.parametrize("in_whole_blocks", [False, True])
+    def test_what_older_versions_began_goes_on(
+        self,
+        store: Store,
+        catalog: Catalog,
+        run_id: str,
+        claim: Claim,
+        note_done: Note,
+        in_whole_blocks: bool,
+    ) -> None:
+        arrays = GenerationArrays(store, run_id, catalog.image_tables()[0], 0)
+        arrays.create(CLASS_NAMES, in_whole_blocks=in_whole_blocks)
+        for block, row in ((0, 1500), (1, 4998)):
+            owned = claim(block)
+            note_done(owned, row, 1)
+            owned.writer.flush()
+            note_done(owned, row + 1, 2)
+            owned.writer.flush()
+        assert arrays.rows_per_chunk(RESULT_FIELDS[0]) == (4096 if in_whole_blocks else 1024)
+        before = catalog.to_xarray(run_id)
+        assert np.flatnonzero(before.status == "done").tolist() == [1500, 1501, 4998, 4999]
+        assert catalog.verify().whole
+        for key in ("zarr.json", "status/zarr.json", "composition/zarr.json"):
+            remove(store, f"{generation_path(run_id, 0, 0)}/{key}")
+            assert [problem.kind for problem in catalog.verify(repair=True)].count("metadata") == 1
+            xr.testing.assert_identical(catalog.to_xarray(run_id), before)
+        remove(store, f"{generation_path(run_id, 0, 0)}/composition/c/0/0")
+        assert "unreadable" in [problem.kind for problem in catalog.verify(repair=True)]
+        after = catalog.to_xarray(run_id)
+        assert np.flatnonzero(after.status == "done").tolist() == [4998, 4999]
+        assert not [key for key in keys(store, generation_path(run_id, 0, 0)) if "/c/0" in key and "class" not in key]
+
+
 class TestGenerations:
     """Rows 0…3 are the first block."""
 
     def status(self, catalog: Catalog, run_id: str) -> list[str]:
         merged = catalog.to_xarray(run_id).status.values.tolist()
-        shape = catalog.segments()[0]
+        shape = catalog.image_tables()[0]
         names = np.array(["pending", "done", "failed"])
-        assert names[catalog.read_status(run_id, shape)].tolist() == merged  # the cheap reader agrees
+        assert names[catalog.run_results(run_id).status(shape)].tolist() == merged  # the cheap reader agrees
         return merged[:4]
 
     def test_an_older_done_beats_a_newer_failed(
@@ -226,7 +314,7 @@ class TestGenerations:
         note_done(third, 3)
         third.writer.flush()
         assert self.status(catalog, run_id) == ["done", "failed", "done", "done"]
-        results = catalog.read_results(run_id, catalog.segments()[0], slice(0, 4))
+        results = catalog.run_results(run_id).read(catalog.image_tables()[0], slice(0, 4))
         assert results.generation.tolist() == [0, 0, 1, 2]
 
     def test_an_owner_that_wakes_up_late_changes_nothing_newer(
@@ -274,8 +362,9 @@ class TestGenerations:
             owned = claim(block)
             note_done(owned, row, row % 3)
             owned.writer.flush()
-        shape = catalog.segments()[0]
-        whole, part = catalog.read_results(run_id, shape), catalog.read_results(run_id, shape, slice(3, 5))
+        shape = catalog.image_tables()[0]
+        run = catalog.run_results(run_id)
+        whole, part = run.read(shape), run.read(shape, slice(3, 5))
         for name, values in part.values.items():
             np.testing.assert_array_equal(values, whole.values[name][3:5])
         assert part.status.tolist() == [DONE, DONE]
@@ -318,7 +407,7 @@ class TestTable:
     def test_every_error_code_has_its_name(self, store: Store, settings: RunSettings, note_failed: Note) -> None:
         catalog = Catalog.create(store, [f"/{code}.jpg" for code in ERROR_CODES])
         run_id = catalog.start_run(settings)
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         for row in range(len(ERROR_CODES)):
             note_failed(owned, row, error=row)
         owned.writer.flush()
@@ -366,12 +455,12 @@ class TestErrors:
         errors = catalog.errors(run_id)
         assert errors[["error", "attempts", "message"]].values.tolist() == [["empty", 2, "no bytes"]]
 
-    def test_images_of_later_segments_have_their_row_in_the_catalog(
+    def test_images_of_later_tables_have_their_row_in_the_catalog(
         self, store: Store, catalog: Catalog, run_id: str, note_failed: Note
     ) -> None:
         catalog.add(["/photos/new.jpg"])
         FailureLog(store, run_id, Owner()).append([Failure(1, 0, 0, "missing", "gone")])
-        owned = claim_next(catalog, run_id, catalog.segments()[1], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[1], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
         errors = catalog.errors(run_id)
@@ -403,7 +492,7 @@ class TestErrors:
         FailureLog(catalog.store, run_id, owner := Owner()).append([Failure(0, 0, 0, "missing", "gone")])
         cut = tmp_path / "demo.zarr" / log_path(run_id) / owner.name / "000001.0123456789abcdef.partial"
         cut.write_text('{"segment": 0, "row": 1, "att')
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         note_failed(owned, 0)
         owned.writer.flush()
         assert catalog.errors(run_id).message.tolist() == ["gone"]
@@ -414,12 +503,14 @@ def test_images_added_while_results_are_read_do_not_disturb_the_reader(
 ) -> None:
     added: list[int] = []
 
-    def read_and_add(*arguments: Any) -> Any:
+    read = RunResults.read
+
+    def read_and_add(*arguments: Any, **options: Any) -> Any:
         if not added:
             added.append(catalog.add(["/photos/late.jpg"]))
-        return read_results(*arguments)
+        return read(*arguments, **options)
 
-    monkeypatch.setattr("toolkit.catalog.reading.views.read_results", read_and_add)
+    monkeypatch.setattr(RunResults, "read", read_and_add)
     assert catalog.to_xarray(run_id).sizes["image"] == 10
     assert catalog.to_xarray(run_id).sizes["image"] == 11
 

@@ -12,6 +12,7 @@ from claiming import claim_next
 
 import toolkit as tk
 from toolkit.catalog import Catalog, Owner, RunSettings
+from toolkit.catalog.format.results import RunResults
 
 Note = Callable[..., None]
 
@@ -75,7 +76,7 @@ class TestListing:
     def test_settings_counts_and_times(
         self, catalog: Catalog, settings: RunSettings, run_id: str, note_done: Note, note_failed: Note
     ) -> None:
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, Owner())
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         note_done(owned, 0, started=1_700_000_000_000, seconds=1.0)
         note_done(owned, 1, started=1_700_000_010_000, seconds=2.0)
         note_failed(owned, 2, started=1_700_000_005_000)
@@ -89,6 +90,13 @@ class TestListing:
         assert row.last_write == pd.Timestamp("2023-11-14T22:13:32")
         assert abs(row.created - pd.Timestamp.now("UTC").tz_localize(None)) < timedelta(minutes=10)
         assert {"user", "host", "python", "torch", "zarr"} <= set(row.index)
+
+    def test_what_tells_them_apart_is_found_without_reading_results(
+        self, catalog: Catalog, settings: RunSettings, run_id: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        start_later(catalog, replace(settings, options={"precision": "bfloat16"}))
+        monkeypatch.setattr(RunResults, "read", None)
+        assert catalog.settings_that_differ() == ["precision"]
 
     def test_a_run_without_results_has_no_times(self, catalog: Catalog, run_id: str) -> None:
         row = catalog.runs().loc[run_id]
@@ -109,7 +117,7 @@ class TestSideBySide:
     ) -> None:
         other = start_later(catalog, replace(settings, numerics_version=2))
         for run, class_index in ((run_id, 0), (other, 2)):
-            owned = claim_next(catalog, run, catalog.segments()[0], 0, Owner())
+            owned = claim_next(catalog, run, catalog.image_tables()[0], 0, Owner())
             note_done(owned, 1, class_index)
             owned.writer.flush()
         table = catalog.to_xarray([other, run_id])
@@ -125,7 +133,7 @@ class TestSideBySide:
     ) -> None:
         other = start_later(catalog, replace(settings, class_names=("tree", "car", "sky")))
         for run, class_index in ((run_id, 1), (other, 0)):
-            owned = claim_next(catalog, run, catalog.segments()[0], 0, Owner())
+            owned = claim_next(catalog, run, catalog.image_tables()[0], 0, Owner())
             note_done(owned, 3, class_index)
             owned.writer.flush()
         table = catalog.to_xarray([run_id, other])

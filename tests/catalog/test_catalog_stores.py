@@ -14,10 +14,8 @@ import numpy as np
 import pytest
 from claiming import claim_next
 from kinds_of_stores import CLASS_NAMES, STORES, Note, make_store
+from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
-from zarr.core.buffer import Buffer, default_buffer_prototype
-from zarr.core.common import concurrent_map
-from zarr.core.sync import sync
 from zarr.storage import MemoryStore
 
 from toolkit.catalog import Catalog, CatalogError, Owner, RunSettings
@@ -102,8 +100,8 @@ class TestObjects:
 
     def test_more_names_than_one_answer_holds(self, store: Store) -> None:
         n = 1203
-        value = default_buffer_prototype().buffer.from_bytes(b"1")
-        sync(concurrent_map([(f"many/{number:05d}", value) for number in range(n)], store.set, limit=16))
+        with ThreadPoolExecutor(16) as pool:
+            list(pool.map(lambda number: put(store, f"many/{number:05d}", b"1"), range(n)))
         assert names(store, "many") == [f"{number:05d}" for number in range(n)]
         assert len(keys(store, "many/")) == n
         remove_all(store, "many")
@@ -114,25 +112,25 @@ class TestCatalogs:
     def test_claims(self, store: Store, settings: RunSettings) -> None:
         catalog = Catalog.create(store, [f"/photos/{number}.jpg" for number in range(8)], block_size=4)
         run_id = catalog.start_run(settings)
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         together = threading.Barrier(4)
 
         def claim(_: int) -> bool:
             together.wait()
-            return catalog.claim(run_id, shape, 1, Owner(), 0) is not None
+            return catalog.run_blocks(run_id).claim(shape, 1, Owner(), 0) is not None
 
         with ThreadPoolExecutor(4) as pool:
             assert list(pool.map(claim, range(4))).count(True) == 1
-        first = catalog.latest_claim(run_id, shape, 1)
+        first = catalog.run_blocks(run_id).latest_claim(shape, 1)
         assert first is not None
         assert first.generation == 0
         assert claim_next(catalog, run_id, shape, 1).labels.generation == 1
-        assert catalog.latest_claim(run_id, shape, 0) is None
+        assert catalog.run_blocks(run_id).latest_claim(shape, 0) is None
 
     def test_results_of_two_generations(
         self, catalog: Catalog, run_id: str, note_done: Note, note_failed: Note
     ) -> None:
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         old, new = claim_next(catalog, run_id, shape, 1), claim_next(catalog, run_id, shape, 1)
         note_failed(new, 4)
         note_done(new, 5, 2)
@@ -184,7 +182,7 @@ class TestCatalogs:
             pytest.skip("memory is not shared")
         catalog = Catalog.create(store, ["/photos/0.jpg"], block_size=4)
         run_id = catalog.start_run(settings)
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         folder = claim_next(catalog, run_id, shape, 0).labels
         assert pickle.loads(pickle.dumps(store)) == store
         words = (
@@ -274,8 +272,8 @@ class TestLostAnswers:
         assert lost.left == 0
         lost.left = 4
         run_id = catalog.start_run(settings)
-        (shape,) = catalog.segments()
-        assert catalog.claim(run_id, shape, 0, Owner(), 0) is not None
+        (shape,) = catalog.image_tables()
+        assert catalog.run_blocks(run_id).claim(shape, 0, Owner(), 0) is not None
         assert lost.left == 0
 
     def test_a_failure_that_goes_on_ends_though_others_get_answers(

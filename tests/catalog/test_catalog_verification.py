@@ -21,7 +21,7 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore, MemoryStore
 
 import toolkit as tk
-from toolkit.catalog import Catalog, CatalogError, Heartbeat, Owner, RunSettings, SegmentShape
+from toolkit.catalog import Catalog, CatalogError, Heartbeat, ImageTable, Owner, RunSettings
 from toolkit.catalog.errors import DamagedError
 from toolkit.catalog.format.layout import generation_path, label_path
 from toolkit.catalog.store.objects import get, keys, numbers, put, remove, remove_all
@@ -136,7 +136,7 @@ class TestLeftBehind:
         assert str(found) == "clean: 4 results checked"
 
     def finish_a_block(self, catalog: Catalog, run_id: str, note_done: Note, owner: Owner | None = None) -> None:
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, owner)
         for row in range(4):
             (place,) = owned.labels.write(row, [np.zeros((2, 3), np.uint8)])
             note_done(owned, row, label_place=place.packed())
@@ -144,7 +144,7 @@ class TestLeftBehind:
 
     def test_label_maps_that_nobody_refers_to(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         self.finish_a_block(catalog, run_id, note_done, GONE)
-        claim_next(catalog, run_id, catalog.segments()[0], 1, GONE).labels.write(0, [np.ones((2, 3), np.uint8)])
+        claim_next(catalog, run_id, catalog.image_tables()[0], 1, GONE).labels.write(0, [np.ones((2, 3), np.uint8)])
         found = catalog.verify(repair=True)
         assert kinds(found) == ["labels_orphaned"]
         assert (found.clean, found.whole) == (True, True)
@@ -203,9 +203,9 @@ class TestLeftBehind:
 
 def _add_and_die(path: Path) -> None:
     catalog = Catalog.open(path)
-    import toolkit.catalog.catalog as module
+    import toolkit.catalog.adding as module
 
-    module.commit_segment = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
+    module.commit_table = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # type: ignore[assignment]
     catalog.add(["/photos/1.jpg"])
 
 
@@ -215,7 +215,7 @@ class TestLiving:
     def test_a_block_that_is_being_written(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         owner = Owner(host="far", place="another machine")
         with Heartbeat(catalog.store, owner, time_to_live=0.3):
-            owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+            owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, owner)
             (place,) = owned.labels.write(0, [np.ones((2, 3), np.uint8)])
             found = catalog.verify(repair=True)
             assert (found, found.blocks_skipped) == ([], 1)
@@ -228,9 +228,9 @@ class TestLiving:
     def test_an_older_generation_of_one_that_lives(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         owner = Owner(host="far", place="another machine")
         with Heartbeat(catalog.store, owner, time_to_live=0.3):
-            owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+            owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, owner)
             (place,) = owned.labels.write(0, [np.ones((2, 3), np.uint8)])
-            claim_next(catalog, run_id, catalog.segments()[0], 0, GONE)  # took it for dead
+            claim_next(catalog, run_id, catalog.image_tables()[0], 0, GONE)  # took it for dead
             assert not catalog.verify(repair=True)
             note_done(owned, 0, label_place=place.packed())
             owned.writer.flush()
@@ -239,7 +239,7 @@ class TestLiving:
     def test_one_that_is_silent_may_wake_up(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
         owner = Owner(host="far", place="another machine")
         Heartbeat(catalog.store, owner, time_to_live=0.1)._beat()  # and never again
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, owner)
         (place,) = owned.labels.write(0, [np.ones((2, 3), np.uint8)])
         found = catalog.verify(repair=True)
         assert kinds(found) == ["labels_orphaned"]
@@ -253,7 +253,7 @@ class TestLiving:
         """As after a loss of power: the heartbeat says that it lives, and its process cannot be asked after."""
         owner = Owner(host="far", place="another boot")
         Heartbeat(catalog.store, owner, time_to_live=0.1)._beat()
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, owner)
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, owner)
         note_done(owned, 0)
         owned.writer.flush()
         remove(catalog.store, f"{generation_path(run_id, 0, 0)}/confidence/c/0")
@@ -278,7 +278,7 @@ class TestLiving:
     def test_a_machine_without_threads_is_no_damage(
         self, catalog: Catalog, run_id: str, note_done: Note, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, GONE)
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, GONE)
         note_done(owned, 0)
         owned.writer.flush()
 
@@ -294,7 +294,7 @@ class TestLiving:
 
     def test_a_store_that_cannot_be_written_is_read(self, tmp_path: Path, settings: RunSettings) -> None:
         run_id = Catalog.create(tmp_path / "demo.zarr", ["/photos/0.jpg"]).start_run(settings)
-        claim_next(Catalog.open(tmp_path / "demo.zarr"), run_id, SegmentShape(0, 1, 16), 0, GONE)
+        claim_next(Catalog.open(tmp_path / "demo.zarr"), run_id, ImageTable(0, 1, 16), 0, GONE)
         catalog = Catalog.open(LocalStore(tmp_path / "demo.zarr", read_only=True))
         assert catalog.to_xarray().status.values.tolist() == ["pending"]
         assert not catalog.verify()
@@ -305,17 +305,17 @@ class TestPeople:
 
     @pytest.fixture
     def catalog(self, store: Store) -> Catalog:
-        """Images in three segments."""
+        """Images in three tables."""
         catalog = Catalog.create(store, [f"/photos/{number}.jpg" for number in range(4)], block_size=4)
         catalog.add(["/photos/4.jpg"])
         catalog.add(["/photos/5.jpg"])
         return catalog
 
     def finish(self, catalog: Catalog, run_id: str, note_done: Note) -> None:
-        for shape in catalog.segments():
+        for shape in catalog.image_tables():
             owned = claim_next(catalog, run_id, shape, 0)
             for row in range(shape.n_images):
-                note_done(owned, row, class_index=shape.segment)
+                note_done(owned, row, class_index=shape.number)
             owned.writer.flush()
 
     @pytest.mark.parametrize("lost", [(0,), (1,), (2,), (0, 1), (1, 2)])
@@ -351,7 +351,7 @@ class TestPeople:
         remove_all(catalog.store, f"claims/{run_id}")
         assert kinds(catalog.verify()) == ["claim_lost"]
         # Even without repair, whoever claims next writes over nothing.
-        owned = catalog.claim(run_id, catalog.segments()[0], 0, Owner(), 0)
+        owned = catalog.run_blocks(run_id).claim(catalog.image_tables()[0], 0, Owner(), 0)
         assert owned is not None
         assert owned.labels.generation == 1
         owned.writer.flush()
@@ -367,7 +367,7 @@ class TestPeople:
         assert "images/00000/lat" in str(found)
 
     def test_the_log(self, catalog: Catalog, run_id: str, note_failed: Note) -> None:
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, GONE)
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, GONE)
         note_failed(owned, 2)
         owned.writer.flush()
         found = catalog.verify(repair=True)
@@ -398,7 +398,7 @@ class TestLabelMaps:
     @pytest.fixture
     def run_with_labels(self, catalog: Catalog, run_id: str, note_done: Note) -> str:
         """Four images whose label maps lie in two arrays."""
-        owned = claim_next(catalog, run_id, catalog.segments()[0], 0, GONE)
+        owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, GONE)
         for part in range(2):
             maps = [np.full((2, 3), part + 1, np.uint8), np.zeros((2, 3), np.uint8)]
             for row, place in enumerate(owned.labels.write(part, maps), 2 * part):

@@ -38,12 +38,14 @@ def test_they_share_the_images_and_do_none_twice(tmp_path: Path, many_photos: li
 
 def test_what_the_living_hold_is_left_alone(tmp_path: Path, many_photos: list[Path], model: tk.Model) -> None:
     cat = tk.Catalog.create(tmp_path / "demo.zarr", many_photos, block_size=8)
-    shape = cat.segments()[0]
+    shape = cat.image_tables()[0]
     stranger = Owner(host="far", place="another machine")
     events: list[Event] = []
     with Heartbeat(cat.store, stranger, time_to_live=30):
         run = tk.segment(cat, model, PROTOCOL, observers=[events.append])
-        assert cat.claim(run.id, shape, 4, stranger, 0) is not None  # the last block, before the run gets there
+        assert (
+            cat.run_blocks(run.id).claim(shape, 4, stranger, 0) is not None
+        )  # the last block, before the run gets there
         deadline = time.monotonic() + 60
         while not any(isinstance(event, Waiting) for event in events) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -61,10 +63,10 @@ def test_what_a_silent_one_held_is_taken_over(tmp_path: Path, many_photos: list[
     heartbeat = Heartbeat(cat.store, stranger, time_to_live=1.5)
     heartbeat._beat()  # and never again
     run = tk.segment(cat, model, PROTOCOL)
-    assert cat.claim(run.id, cat.segments()[0], 4, stranger, 0) is not None
+    assert cat.run_blocks(run.id).claim(cat.image_tables()[0], 4, stranger, 0) is not None
     run.wait(60)
     assert (run.progress.state, run.progress.done) == ("finished", len(many_photos))
-    claim = cat.latest_claim(run.id, cat.segments()[0], 4)
+    claim = cat.run_blocks(run.id).latest_claim(cat.image_tables()[0], 4)
     assert claim is not None
     assert claim.generation == 1
 
@@ -74,7 +76,7 @@ def test_one_that_waits_for_others_can_be_cancelled(tmp_path: Path, many_photos:
     stranger = Owner(host="far", place="another machine")
     with Heartbeat(cat.store, stranger):
         run = tk.segment(cat, model, PROTOCOL)
-        assert cat.claim(run.id, cat.segments()[0], 4, stranger, 0) is not None
+        assert cat.run_blocks(run.id).claim(cat.image_tables()[0], 4, stranger, 0) is not None
         deadline = time.monotonic() + 60
         while not run.progress.waiting_for and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -136,7 +138,7 @@ def test_one_that_slept_too_long_lets_go(tmp_path: Path, many_photos: list[Path]
         driver.communicate()
     assert (run.progress.state, run.progress.done) == ("finished", len(many_photos))
     assert set(cat.to_xarray().status.values) == {"done"}
-    claim = cat.latest_claim(run.id, cat.segments()[0], 0)
+    claim = cat.run_blocks(run.id).latest_claim(cat.image_tables()[0], 0)
     assert claim is not None
     assert claim.generation == 1  # taken over once, and not back
     assert cat.verify(labels=True).clean or {p.kind for p in cat.verify(labels=True)} == {"labels_orphaned"}

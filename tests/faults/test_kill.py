@@ -46,8 +46,8 @@ class Rows:
 
 def rows_of(catalog: Catalog) -> Rows:
     run_id = catalog.runs().index[-1]
-    (shape,) = catalog.segments()
-    results = catalog.read_results(run_id, shape)
+    (shape,) = catalog.image_tables()
+    results = catalog.run_results(run_id).read(shape)
     return Rows(np.flatnonzero(results.status == DONE), results.values["started"], results.generation)
 
 

@@ -13,14 +13,14 @@ import numpy as np
 import pytest
 import xarray as xr
 from PIL import Image
-from zarr.core.buffer import Buffer
+from zarr.abc.buffer import Buffer
 from zarr.storage import LocalStore, MemoryStore
 
 import toolkit as tk
 from toolkit import Catalog, Model, Protocol
 from toolkit.catalog import LabelFolder
+from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.records import read_record
-from toolkit.catalog.format.results import GenerationArrays
 from toolkit.runs import BatchEnded, Counted, Event, Flushed, Run, RunEnded, RunError, RunStarted
 
 

@@ -29,7 +29,7 @@ def task(catalog: Catalog, model: Model, small_protocol: Protocol, small_photos:
     settings = RunSettings(
         model.name, model.digest, model.class_names, small_protocol.to_dict(), NUMERICS_VERSION, model.palette
     )
-    shape = catalog.segments()[0]
+    shape = catalog.image_tables()[0]
     owned = claim_next(catalog, catalog.start_run(settings), shape, 0, Owner())
     return Task(
         work=Work(model.source, model.digest, small_protocol, ReadLimits()),

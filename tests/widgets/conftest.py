@@ -70,7 +70,7 @@ def make_run() -> MakeRun:
         keep_labels: bool = True,
     ) -> str:
         run_id = catalog.start_run(RunSettings("a model", "0" * 64, tuple(class_names), {}, 1, tuple(palette)))
-        (shape,) = catalog.segments()
+        (shape,) = catalog.image_tables()
         owned = claim_next(catalog, run_id, shape, 0, Owner())
         places = owned.labels.write(0, list(label_maps.values())) if label_maps and keep_labels else []
         for position, (row, labels) in enumerate(label_maps.items()):

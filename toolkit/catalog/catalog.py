@@ -1,44 +1,29 @@
 """What is known of every image, in one Zarr store that opens in xarray while runs go on."""
 
 import os
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-import zarr
 from zarr.abc.store import Store
-from zarr.errors import ContainsGroupError
 
-from toolkit.catalog.claims import Claim, latest_claim
-from toolkit.catalog.errors import CatalogError
-from toolkit.catalog.format.blocks import OwnedBlock, claim_block
-from toolkit.catalog.format.labels import LabelFolder, LabelPlace
-from toolkit.catalog.format.layout import COMMITS, DONE, FORMAT_ATTRIBUTE, FORMAT_VERSION, STATUS_NAMES
-from toolkit.catalog.format.records import RunSettings, list_runs, read_record, record_run
-from toolkit.catalog.format.results import Results, SegmentShape, read_results, read_status
-from toolkit.catalog.format.segments import (
-    commit_segment,
-    list_segments,
-    read_covariates,
-    read_uris,
-    reserve_segment,
-    write_segment,
-)
-from toolkit.catalog.owners import Owner
-from toolkit.catalog.provenance import Origin, Session, read_sessions, record_session
+from toolkit import arguments
+from toolkit.catalog.adding import add_images
+from toolkit.catalog.driving import DrivenCatalog
+from toolkit.catalog.opening import check_catalog, check_free, make_catalog
 from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
-from toolkit.catalog.reading.covariates import Images, check_same_kinds, images_with_covariates, warn_of_changes
+from toolkit.catalog.reading import views
+from toolkit.catalog.reading.covariates import Images, images_with_covariates
 from toolkit.catalog.reading.differences import compare_runs
-from toolkit.catalog.reading.views import errors_table, images_dataset, results_datasets, run_summary
-from toolkit.catalog.store.objects import is_empty, names, open_store, store_name
+from toolkit.catalog.reading.label_maps import read_label_map
+from toolkit.catalog.store.objects import open_store, store_name
 from toolkit.catalog.store.remote import RETRY_SECONDS
 from toolkit.catalog.verifying.problems import Verification
 from toolkit.catalog.verifying.verification import verify_store
-from toolkit.sources import normalize_uri
 
 
-class Catalog:
+class Catalog(DrivenCatalog):
     """Every image and every result, in a Zarr v3 store.
 
     Make one with `Catalog.create` or `Catalog.open`. Images are rows, numbered from 0 in the order in which they were
@@ -49,9 +34,6 @@ class Catalog:
     >>> cat = Catalog.create("data_catalog/demo.zarr", images="photos/**/*.jpg")  # doctest: +SKIP
     >>> cat.to_xarray().composition.sel(class_name="person").mean()  # doctest: +SKIP
     """
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
 
     @classmethod
     def create(
@@ -95,29 +77,16 @@ class Catalog:
         CatalogError
             The location holds a catalog already (and ``exist_ok`` is False), or something else.
         """
-        if block_size is not None and (
-            not isinstance(block_size, int) or isinstance(block_size, bool) or block_size < 1
-        ):
-            raise ValueError(f"block_size must be a whole number of at least 1, not {block_size!r}")
+        if block_size is not None:
+            arguments.whole_number("block_size", block_size, least=1)
         store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
-        exists = not is_empty(store)
-        if exists and not _is_catalog(store):
-            raise CatalogError(f"{_what_else(store)}; choose another path")
-        if exists and not exist_ok and list_segments(store):
-            raise CatalogError(
-                f"{store_name(store)} holds a catalog already; open it with Catalog.open, or pass exist_ok=True to add "
-                "to it"
-            )
-        catalog = cls(store)
+        is_free = check_free(store, exist_ok=exist_ok)
         uris, table = images_with_covariates(images, covariates)
-        if not exists:
-            try:
-                zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
-            except ContainsGroupError:  # somebody was quicker
-                if not exist_ok:
-                    raise CatalogError(f"somebody else makes a catalog at {store_name(store)} just now") from None
-        catalog._check_format()
-        catalog._append(uris, table, block_size)
+        if is_free:
+            make_catalog(store, exist_ok=exist_ok)
+        check_catalog(store)
+        catalog = cls(store)
+        add_images(catalog._contents, uris, table, block_size)
         return catalog
 
     @classmethod
@@ -147,15 +116,8 @@ class Catalog:
             Nothing lies there, something else does, or a newer version of the toolkit wrote it.
         """
         store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
-        if not _is_catalog(store):
-            if is_empty(store):
-                raise CatalogError(
-                    f"there is no catalog at {store_name(store)}; make one with Catalog.create(location, images)"
-                )
-            raise CatalogError(_what_else(store))
-        catalog = cls(store)
-        catalog._check_format()
-        return catalog
+        check_catalog(store)
+        return cls(store)
 
     def add(self, images: Images, covariates: pd.DataFrame | None = None) -> int:
         """Add images; those whose URI is known already are skipped, and what is known of them stays as it is.
@@ -182,29 +144,23 @@ class Catalog:
         ValueError
             A covariate has a name that results use, or no row of the covariates belongs to an image.
         """
-        return self._append(*images_with_covariates(images, covariates), None)
+        return add_images(self._contents, *images_with_covariates(images, covariates), None)
 
     def images(self) -> xr.Dataset:
         """The images: ``uri`` as a coordinate over ``image`` and one variable per covariate."""
-        return images_dataset(self.store, self.segments())
+        return views.images_dataset(self.store, self._contents.tables())
 
     def runs(self) -> pd.DataFrame:
         """One row per run, oldest first: counts by status, settings, origin.
 
         ``first_write`` and ``last_write`` (UTC) are when its first image was begun and its last one ended.
         """
-        segments = self.segments()
-        rows = {run_id: run_summary(self.store, run_id, segments) for run_id in list_runs(self.store)}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("run_id")
+        tables = self._contents.tables()
+        return views.runs_table(self._contents.results(run_id, tables) for run_id in self._contents.runs())
 
     def settings_that_differ(self) -> list[str]:
         """Columns of `runs` that tell its runs apart: models, protocols, precision."""
-        runs = self.runs()
-        settings = [read_record(self.store, run_id).settings for run_id in runs.index]
-        names = dict.fromkeys(
-            name for one in settings for name in ("model", *one.protocol, "precision", *one.options, "model_digest")
-        )
-        return [name for name in names if name in runs and runs[name].map(str).nunique() > 1]
+        return views.settings_that_differ([self._contents.record(run_id) for run_id in self._contents.runs()])
 
     def sessions(self, run_id: str | None = None) -> pd.DataFrame:
         """Who worked on a run, the newest by default: one row per driver, oldest first.
@@ -212,16 +168,7 @@ class Catalog:
         Its columns: ``started`` (UTC), ``user``, ``host``, ``devices``, ``notebook``, ``parameters``, ``commit`` (of
         the working directory's repository, ``+`` if files were changed since) and the versions of packages.
         """
-        sessions = read_sessions(self.store, self._run(run_id))
-        rows = {
-            name: {
-                "started": pd.Timestamp(session.started).tz_localize(None),
-                **session.origin.columns(),
-                "devices": ", ".join(session.devices),
-            }
-            for name, session in sessions.items()
-        }
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("driver")
+        return views.sessions_table(self.store, self._contents.find_run(run_id))
 
     def to_xarray(self, run_id: str | Sequence[str] | None = None, *, lazy: bool | None = None) -> xr.Dataset:
         """The results of a run, as they are now; safe while the run goes on.
@@ -250,12 +197,13 @@ class Catalog:
         CatalogError
             There is no such run, or none at all.
         """
-        segments = self.segments()  # once: another process may be adding images
         if run_id is None or isinstance(run_id, str):
-            return results_datasets(self.store, [self._run(run_id)], segments, lazy=lazy)[0]
+            return views.results_datasets([self.run_results(run_id)], lazy=lazy)[0]
         if not run_id:
             raise ValueError("run_id is an empty sequence; give the ids of one or more runs, or None")
-        datasets = results_datasets(self.store, [self._run(one) for one in run_id], segments, lazy=lazy)
+        tables = self._contents.tables()  # once: another process may be adding images
+        runs = [self._contents.results(one, tables) for one in run_id]
+        datasets = views.results_datasets(runs, lazy=lazy)
         return xr.concat(datasets, dim=pd.Index(list(run_id), name="run"), join="outer", combine_attrs="drop_conflicts")
 
     def labels(self, run_id: str | None, image: int | str | os.PathLike[str]) -> np.ndarray:
@@ -278,29 +226,12 @@ class Catalog:
         KeyError
             There is no such image, or it has no label map: it is not done, or the run kept none.
         """
-        run_id = self._run(run_id)
-        shape, row = self._locate(image)
-        try:
-            return self._read_labels(run_id, shape, row, image)
-        except CatalogError:  # a driver may have brought the block's label maps into another array just now
-            return self._read_labels(run_id, shape, row, image)
-
-    def _read_labels(
-        self, run_id: str, shape: SegmentShape, row: int, image: int | str | os.PathLike[str]
-    ) -> np.ndarray:
-        result = self.read_results(run_id, shape, slice(row, row + 1), ["height", "width", "label_place"])
-        values = {name: array[0] for name, array in result.values.items()}
-        if values["status"] != DONE:
-            raise KeyError(f"image {image!r} has no label map in run {run_id}: it is {STATUS_NAMES[values['status']]}")
-        if values["label_place"] < 0:
-            raise KeyError(f"image {image!r} has no label map: run {run_id} was made with labels=False")
-        folder = LabelFolder(self.store, run_id, shape.segment, row // shape.block_size, int(result.generation[0]))
-        place = LabelPlace.unpacked(int(values["label_place"]))
-        return folder.read(place, int(values["height"]), int(values["width"]))
+        table, row = self._contents.find_image(image)
+        return read_label_map(self.run_results(run_id), table, row, image)
 
     def palette(self, run_id: str | None = None) -> dict[str, tuple[int, int, int]]:
         """RGB colour (0…255) of each class of a run, the newest by default; empty if the model had none."""
-        settings = read_record(self.store, self._run(run_id)).settings
+        settings = self._contents.record(run_id).settings
         return dict(zip(settings.class_names, settings.palette, strict=False))
 
     def errors(self, run_id: str | None = None) -> pd.DataFrame:
@@ -311,7 +242,7 @@ class Catalog:
         run_id : str, optional
             The run; the newest by default.
         """
-        return errors_table(self.store, self._run(run_id), self.segments())
+        return views.errors_table(self.run_results(run_id))
 
     def verify(self, *, repair: bool = False, labels: bool = False) -> Verification:
         """Look for what is damaged, torn, orphaned or inconsistent in the store.
@@ -330,7 +261,9 @@ class Catalog:
         Verification
             The list of problems; ``clean`` says whether none is left, ``whole`` whether none of them is damage.
         """
-        return verify_store(self.store, repair=repair, labels=labels)
+        found = verify_store(self.store, repair=repair, labels=labels)
+        self._contents.forget()
+        return found
 
     def compare(self, run_a: str | None, run_b: str | None, *, labels: bool = False) -> xr.Dataset:
         """How two runs differ, over the images that are done in both.
@@ -365,7 +298,8 @@ class Catalog:
         >>> compared = cat.compare(run_a, run_b)  # doctest: +SKIP
         >>> compared.sortby("distance").uri[-10:]  # where they differ most  # doctest: +SKIP
         """
-        return compare_runs(self.store, self._run(run_a), self._run(run_b), self.segments(), labels=labels)
+        first, second = self.run_results(run_a), self.run_results(run_b)
+        return compare_runs(first, second.over(first.tables), labels=labels)
 
     def publish(
         self,
@@ -406,145 +340,10 @@ class Catalog:
         ValueError
             The format is unknown.
         """
-        publish_run(
-            self.store,
-            self._run(run_id),
-            target,
-            self.segments(),
-            format=format,
-            partial=partial,
-            overwrite=overwrite,
-        )
-
-    # What drivers need.
-
-    def segments(self) -> list[SegmentShape]:
-        """The catalog's segments, in the order of their images."""
-        return list_segments(self.store)
-
-    def start_run(self, settings: RunSettings, origin: Origin | None = None) -> str:
-        """Enter a run, or find it if the same settings ran before; its id."""
-        return record_run(self.store, settings, origin)
-
-    def start_session(self, run_id: str, owner: Owner, session: Session) -> None:
-        """Note who begins to work on a run."""
-        record_session(self.store, run_id, owner.name, session)
-
-    def latest_claim(self, run_id: str, shape: SegmentShape, block: int) -> Claim | None:
-        """The newest claim of a block; None if there is none."""
-        return latest_claim(self.store, run_id, shape.segment, block)
-
-    def claim(
-        self, run_id: str, shape: SegmentShape, block: int, owner: Owner, generation: int = 0
-    ) -> OwnedBlock | None:
-        """Claim a generation of a block; None if somebody else has it.
-
-        Whether the owner of the one before has ended or lapsed is for the caller to know: see `toolkit.catalog.claims`.
-        """
-        return claim_block(self.store, run_id, shape, block, owner, generation)
-
-    def uris(self, shape: SegmentShape, rows: slice) -> np.ndarray:
-        """URIs of some rows of a segment."""
-        return read_uris(self.store, shape, rows)
-
-    def read_results(
-        self, run_id: str, shape: SegmentShape, rows: slice | None = None, fields: Collection[str] | None = None
-    ) -> Results:
-        """Merged results of a segment, or of some of its rows, or only the status and some fields of them."""
-        n_classes = len(read_record(self.store, run_id).settings.class_names)
-        return read_results(self.store, run_id, shape, n_classes, rows or slice(0, shape.n_images), fields)
-
-    def read_status(self, run_id: str, shape: SegmentShape) -> np.ndarray:
-        """Merged status numbers of a segment, uint8 ``(n_images,)``."""
-        return read_status(self.store, run_id, shape, slice(0, shape.n_images))
+        publish_run(self.run_results(run_id), target, format=format, partial=partial, overwrite=overwrite)
 
     def __len__(self) -> int:
-        return sum(shape.n_images for shape in self.segments())
+        return self._contents.tables().n_images
 
     def __repr__(self) -> str:
-        return f"<Catalog {store_name(self.store)}: {len(self):,} images, {len(list_runs(self.store))} runs>"
-
-    def _append(self, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None) -> int:
-        positions = {uri: position for position, uri in enumerate(uris)}
-        n_known = 0
-        segment: int | None = None
-        while True:
-            segments = self.segments()
-            for shape in segments[n_known:]:
-                self._drop_known(shape, positions, covariates)
-            n_known = len(segments)
-            new = sorted(positions.values())
-            if not new:
-                return 0
-            segment = reserve_segment(self.store, Owner()) if segment is None else segment
-            table = covariates.iloc[new].reset_index(drop=True)
-            shape = write_segment(self.store, segment, [uris[position] for position in new], table, block_size)
-            if commit_segment(self.store, n_known, shape):
-                return len(new)
-
-    def _drop_known(self, shape: SegmentShape, positions: dict[str, int], covariates: pd.DataFrame) -> None:
-        """Take the images out of ``positions`` that a segment holds already."""
-        known_covariates = read_covariates(self.store, shape)
-        check_same_kinds(known_covariates, covariates)
-        uris_there = read_uris(self.store, shape)
-        rows = [row for row, uri in enumerate(uris_there) if uri in positions]
-        given = [positions.pop(uri) for uri in uris_there[rows]]
-        warn_of_changes(
-            known_covariates.iloc[rows].reset_index(drop=True), covariates.iloc[given].reset_index(drop=True)
-        )
-
-    def _check_format(self) -> None:
-        found = zarr.open_group(self.store, mode="r").attrs[FORMAT_ATTRIBUTE]
-        version = found.get("format") if isinstance(found, dict) else found
-        if version != FORMAT_VERSION:
-            raise CatalogError(
-                f"{store_name(self.store)} has format {version}, but this version of the toolkit reads "
-                f"{FORMAT_VERSION}; use the version that wrote it, or make a new catalog"
-            )
-
-    def _run(self, run_id: str | None) -> str:
-        """The id of a run that exists, of which the beginning may be given; the newest if None."""
-        known = list_runs(self.store)
-        if not known:
-            raise CatalogError(
-                f"{store_name(self.store)} has no runs yet; start one with toolkit.segment(catalog, model)"
-            )
-        if run_id is None:
-            return known[-1]
-        meant = [one for one in known if run_id and one.startswith(run_id)]
-        if len(meant) != 1:
-            what = "more than one run" if meant else "no run"
-            raise CatalogError(f"{store_name(self.store)} has {what} {run_id!r}; there are {', '.join(known)}")
-        return meant[0]
-
-    def _locate(self, image: int | str | os.PathLike[str]) -> tuple[SegmentShape, int]:
-        """Segment and row in it of an image."""
-        if isinstance(image, str | os.PathLike):
-            uri = normalize_uri(image)
-            for shape in self.segments():
-                found = np.flatnonzero(read_uris(self.store, shape) == uri)
-                if found.size:
-                    return shape, int(found[0])
-        elif image >= 0:
-            row = int(image)
-            for shape in self.segments():
-                if row < shape.n_images:
-                    return shape, row
-                row -= shape.n_images
-        raise KeyError(f"{store_name(self.store)} has no image {image!r}; its {len(self)} images are numbered from 0")
-
-
-def _is_catalog(store: Store) -> bool:
-    try:
-        return FORMAT_ATTRIBUTE in zarr.open_group(store, mode="r").attrs
-    except (FileNotFoundError, ValueError):  # nothing, an array, or metadata that is no JSON
-        return False
-
-
-def _what_else(store: Store) -> str:
-    if names(store, COMMITS):
-        return (
-            f"{store_name(store)} is a catalog whose zarr.json is damaged or gone; that file says only which format it "
-            "has, so copy it from another catalog of the same version"
-        )
-    return f"{store_name(store)} holds something that is not a catalog"
+        return f"<Catalog {store_name(self.store)}: {len(self):,} images, {len(self._contents.runs())} runs>"

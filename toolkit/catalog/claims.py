@@ -3,7 +3,7 @@
 The protocol
 ------------
 1. A driver keeps a heartbeat (`toolkit.catalog.owners`).
-2. To work on a block, it looks at the block's newest claim, ``claims/<run>/<segment>/<block>/<generation>``. Unless
+2. To work on a block, it looks at the block's newest claim, ``claims/<run>/<table>/<block>/<generation>``. Unless
    that is of a driver that ended or lapsed, the block is left alone.
 3. Otherwise it creates the claim of the next generation by put-if-absent. Of several that try, one succeeds; the
    others leave the block alone.
@@ -32,13 +32,12 @@ Two drivers that both hold a block for a while (one lapsed, and alive after all)
 finds the newer claim at its next flush, and lets go.
 """
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from zarr.abc.store import Store
 
 from toolkit.catalog.format.layout import claim_path, claims_path
-from toolkit.catalog.owners import Owner, read_owner
+from toolkit.catalog.format.owner import Owner, read_owner
 from toolkit.catalog.store.objects import get, numbers, put_if_absent
 
 
@@ -52,22 +51,21 @@ class Claim:
     """Who made it."""
 
 
-def latest_claim(store: Store, run_id: str, segment: int, block: int) -> Claim | None:
+def latest_claim(store: Store, run_id: str, table: int, block: int) -> Claim | None:
     """The newest claim of a block; None if there is none."""
-    generations = numbers(store, claims_path(run_id, segment, block))
+    generations = numbers(store, claims_path(run_id, table, block))
     if not generations:
         return None
-    owner = read_owner(store, claim_path(run_id, segment, block, generations[-1]))
+    owner = read_owner(store, claim_path(run_id, table, block, generations[-1]))
     assert owner is not None  # claims are never removed
     return Claim(generations[-1], owner)
 
 
-def claim_generation(store: Store, run_id: str, segment: int, block: int, generation: int, owner: Owner) -> bool:
+def claim_generation(store: Store, run_id: str, table: int, block: int, generation: int, owner: Owner) -> bool:
     """Create the claim of a generation; whether it is ours."""
-    token = json.dumps(asdict(owner)).encode()
-    return put_if_absent(store, claim_path(run_id, segment, block, generation), token)
+    return put_if_absent(store, claim_path(run_id, table, block, generation), owner.to_json())
 
 
-def is_overtaken(store: Store, run_id: str, segment: int, block: int, generation: int) -> bool:
+def is_overtaken(store: Store, run_id: str, table: int, block: int, generation: int) -> bool:
     """Whether somebody else has claimed a newer generation."""
-    return get(store, claim_path(run_id, segment, block, generation + 1)) is not None
+    return get(store, claim_path(run_id, table, block, generation + 1)) is not None

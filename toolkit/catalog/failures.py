@@ -1,24 +1,26 @@
 """Why images failed, in words: an append-only log per driver."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import naming_damage
 from toolkit.catalog.format.layout import log_path
-from toolkit.catalog.owners import Owner
+from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.store.objects import get, keys, put
+
+_STORED = ("segment", "row", "generation", "error", "message")
 
 
 @dataclass(frozen=True)
 class Failure:
     """One attempt at one image that failed."""
 
-    segment: int
-    """Segment of the image."""
+    table: int
+    """Number of the image's table."""
     row: int
-    """Row within the segment."""
+    """Row within the table."""
     generation: int
     """Generation of its block in which it failed."""
     error: str
@@ -38,7 +40,8 @@ class FailureLog:
     def append(self, failures: list[Failure]) -> None:
         """Write these failures; nothing is written for an empty list."""
         if failures:
-            lines = "".join(json.dumps(asdict(failure)) + "\n" for failure in failures)
+            entries = [dict(zip(_STORED, astuple(failure), strict=True)) for failure in failures]
+            lines = "".join(json.dumps(entry) + "\n" for entry in entries)
             put(self._store, f"{self._folder}/{self._n_written:06d}.jsonl", lines.encode())
             self._n_written += 1
 
@@ -57,4 +60,5 @@ def list_logs(store: Store, run_id: str) -> list[str]:
 def read_log(store: Store, path: str) -> list[Failure]:
     """The failures of one log."""
     with naming_damage(path):
-        return [Failure(**json.loads(line)) for line in (get(store, path) or b"").splitlines()]
+        entries = [json.loads(line) for line in (get(store, path) or b"").splitlines()]
+        return [Failure(*(entry[name] for name in _STORED)) for entry in entries]

@@ -12,14 +12,10 @@ else: see `toolkit.catalog.claims`.
 
 import contextlib
 import json
-import os
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 from typing import Literal
 
@@ -27,6 +23,7 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.errors import DamagedError, naming_damage
 from toolkit.catalog.format.layout import OWNERS, owner_path
+from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.store.objects import get_json, names, put
 
 TIME_TO_LIVE = 30.0
@@ -35,56 +32,6 @@ TIME_TO_LIVE = 30.0
 _BEATS_PER_LIFE = 5
 _ENDED_HERE: set[str] = set()
 """Names of the owners of this process that have ended, whether or not they could say so."""
-
-
-def _place() -> str:
-    """What tells whether two process ids may be compared: the boot of the machine, and the container."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot}/{Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return ""  # not Linux: nobody is known to be gone before their time
-
-
-def _began(pid: int) -> int:
-    """When a process was started, in ticks since boot, which nobody's setting of the clock moves; 0 if it is gone."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return 0 if fields[0] == "Z" else int(fields[19])
-
-
-@dataclass(frozen=True)
-class Owner:
-    """A driver, as claims and logs name it."""
-
-    host: str = field(default_factory=socket.gethostname)
-    """Host that the driver runs on."""
-    pid: int = field(default_factory=os.getpid)
-    """Its process id there."""
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    """Makes two drivers of one process, or of a reused pid, different."""
-    place: str = field(default_factory=_place)
-    """Where the process id holds; empty if that cannot be said."""
-    began: int = field(default_factory=lambda: _began(os.getpid()))
-    """When the process was started, in ticks since the machine's boot; tells it from a later one of its id."""
-
-    @property
-    def name(self) -> str:
-        """Unique, and fit for a path."""
-        return f"{self.host}-{self.pid}-{self.token[:12]}"
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the process is known to be gone; False also where nothing can be said from here."""
-        if not self.place or self.place != _place():
-            return False
-        return _began(self.pid) != self.began
-
-
-NOBODY = Owner("unknown", 0, "0" * 12, "", 0)
-"""Who owns what a damaged claim is about: nobody has its heartbeat, so that it lapses."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +90,7 @@ class Heartbeat:
 
     def _beat(self, *, ended: bool = False) -> None:
         self._number += 1
-        put(
-            self._store,
-            owner_path(self._owner.name),
-            json.dumps(asdict(Beat(self._owner, self._number, self._time_to_live, ended))).encode(),
-        )
+        _write_beat(self._store, Beat(self._owner, self._number, self._time_to_live, ended))
 
 
 Life = Literal["alive", "unknown", "silent", "ended"]
@@ -219,15 +162,10 @@ def list_owners(store: Store) -> list[str]:
     return [name for name in names(store, OWNERS) if not name.endswith(".partial")]
 
 
-def read_owner(store: Store, path: str) -> Owner | None:
-    """The owner that a claim or reservation names; None if there is none, `NOBODY` if it cannot be read."""
-    try:
-        fields = get_json(store, path)
-        return None if fields is None else Owner(**fields)
-    except (DamagedError, TypeError):
-        return NOBODY
-
-
 def end_for(store: Store, beat: Beat) -> None:
     """Say in the name of a driver that is gone that it has ended."""
-    put(store, owner_path(beat.owner.name), json.dumps(asdict(replace(beat, ended=True))).encode())
+    _write_beat(store, replace(beat, ended=True))
+
+
+def _write_beat(store: Store, beat: Beat) -> None:
+    put(store, owner_path(beat.owner.name), json.dumps(asdict(beat)).encode())

@@ -1,4 +1,4 @@
-"""Who made results, when, where and with what."""
+"""Who asks for results, when, where and with what."""
 
 import getpass
 import json
@@ -11,12 +11,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
-
-from zarr.abc.store import Store
-
-from toolkit.catalog.errors import naming_damage
-from toolkit.catalog.format.layout import run_path, session_path
-from toolkit.catalog.store.objects import get_json, names, put
 
 NOTEBOOK_VARIABLE = "SEGSCAPE_NOTEBOOK"
 """Environment variable by which whoever runs a notebook unattended tells it its own name."""
@@ -84,28 +78,6 @@ class Session:
 def now() -> str:
     """The time, ISO 8601, UTC, to the millisecond."""
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def record_session(store: Store, run_id: str, name: str, session: Session) -> None:
-    """Enter a session under the name of its driver."""
-    put(store, session_path(run_id, name), json.dumps(asdict(session)).encode())
-
-
-def read_sessions(store: Store, run_id: str) -> dict[str, Session]:
-    """All sessions of a run by the names of their drivers, oldest first."""
-    sessions = {}
-    for name in names(store, f"{run_path(run_id)}/sessions"):
-        if name.endswith(".json"):
-            sessions[name.removesuffix(".json")] = read_session(store, run_id, name.removesuffix(".json"))
-    return dict(sorted(sessions.items(), key=lambda item: item[1].started))
-
-
-def read_session(store: Store, run_id: str, name: str) -> Session:
-    """The session of the driver of this name."""
-    path = session_path(run_id, name)
-    with naming_damage(path):
-        fields = get_json(store, path) or {}
-        return Session(fields["started"], Origin(**fields["origin"]), tuple(fields["devices"]))
 
 
 def _user() -> str:

@@ -222,7 +222,7 @@ class _Sample:
         if not self._label_maps:
             return 0.0
         store = MemoryStore()
-        LabelFolder(store, "estimate", segment=0, block=0, generation=0).write(0, self._label_maps)
+        LabelFolder(store, "estimate", 0, block=0, generation=0).write(0, self._label_maps)
         stored = [get(store, key) or b"" for key in keys(store, "") if not key.endswith("zarr.json")]
         return sum(map(len, stored)) / len(self._label_maps)
 

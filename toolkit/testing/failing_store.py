@@ -4,8 +4,8 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 
+from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
-from zarr.core.buffer import Buffer
 from zarr.storage import WrapperStore
 
 

@@ -10,9 +10,9 @@ from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
 from toolkit.catalog.errors import DamagedError, naming_damage
-from toolkit.catalog.format.layout import CHECKED_COMPRESSION, WRITE_ALL, claim_path, label_path
-from toolkit.catalog.owners import read_owner
-from toolkit.catalog.store.objects import is_empty_or_gone, remove_all
+from toolkit.catalog.format.layout import claim_path, label_path
+from toolkit.catalog.format.owner import read_owner
+from toolkit.catalog.store.objects import CHECKED_COMPRESSION, WRITE_ALL, is_empty_or_gone, remove_all
 
 _CHUNK_PIXELS = 2**20
 _FOLDED_SHARD_PIXELS = 2**26
@@ -46,23 +46,28 @@ class LabelFolder:
     """The catalog's store."""
     run_id: str
     """The run."""
-    segment: int
-    """Segment of the block."""
+    table: int
+    """Number of the block's table of images."""
     block: int
     """The block."""
     generation: int
     """Generation that the owner claimed."""
 
     @property
+    def segment(self) -> int:
+        """The table's number, by its former name."""
+        return self.table
+
+    @property
     def key(self) -> tuple[int, int, int]:
-        """What tells it from others of its run: segment, block and generation."""
-        return self.segment, self.block, self.generation
+        """What tells it from others of its run: table, block and generation."""
+        return self.table, self.block, self.generation
 
     def is_in_reach(self, owner: str) -> bool:
         """Whether this process sees the catalog that a driver of this name works on, and not a copy or another one."""
         if isinstance(self.store, LocalStore) and not self.store.root.is_dir():
             return False  # and it must not come to be
-        path = claim_path(self.run_id, self.segment, self.block, self.generation)
+        path = claim_path(self.run_id, self.table, self.block, self.generation)
         try:
             found = read_owner(self.store, path)
         except Exception:  # noqa: BLE001  no keys for it, no way to it, nothing that can be read: no
@@ -72,18 +77,7 @@ class LabelFolder:
     def write(self, part: int, label_maps: Sequence[np.ndarray]) -> list[LabelPlace]:
         """Write label maps ``(height, width)`` as one array (two objects), and say where each lies."""
         flat = np.concatenate([labels.ravel() for labels in label_maps])
-        chunk = min(_CHUNK_PIXELS, flat.size)
-        # One shard of small chunks: a single object, from which one image can still be read without the rest.
-        zarr.create_array(
-            self.store,
-            name=self._path(part),
-            data=flat,
-            chunks=(chunk,),
-            shards=(-(-flat.size // chunk) * chunk,),
-            compressors=CHECKED_COMPRESSION,
-            dimension_names=("pixel",),
-            config=WRITE_ALL,
-        )
+        self._create(part, flat.size, flat.dtype, shard=flat.size)[:] = flat
         offsets = np.cumsum([0, *(labels.size for labels in label_maps)])
         return [LabelPlace(part, int(offset)) for offset in offsets[:-1]]
 
@@ -96,19 +90,8 @@ class LabelFolder:
         offsets = np.cumsum([0, *sizes])
         arrays = {place.part: self._open(place.part) for place, _ in label_maps}
         dtype = next(iter(arrays.values())).dtype
-        chunk = min(_CHUNK_PIXELS, int(offsets[-1]))
-        shard = min(_FOLDED_SHARD_PIXELS, -(-int(offsets[-1]) // chunk) * chunk)
-        folded = zarr.create_array(
-            self.store,
-            name=self._path(part),
-            shape=(int(offsets[-1]),),
-            dtype=dtype,
-            chunks=(chunk,),
-            shards=(shard,),
-            compressors=CHECKED_COMPRESSION,
-            dimension_names=("pixel",),
-            config=WRITE_ALL,
-        )
+        folded = self._create(part, int(offsets[-1]), dtype, shard=min(_FOLDED_SHARD_PIXELS, int(offsets[-1])))
+        (shard,) = folded.shards or folded.chunks
         for begin in range(0, int(offsets[-1]), shard):
             end = min(begin + shard, int(offsets[-1]))
             pixels = np.empty(end - begin, dtype=dtype)
@@ -168,6 +151,21 @@ class LabelFolder:
             if not pixels[max(begin, 0) : end].any() and is_empty_or_gone(self.store, path):
                 raise DamagedError(f"the label map at {path} is gone, though the catalog says it was written")
 
+    def _create(self, part: int, n_pixels: int, dtype: np.dtype[Any], shard: int) -> "zarr.Array[Any]":
+        """An array of shards of at least so many pixels: single objects, from which one image can still be read."""
+        chunk = min(_CHUNK_PIXELS, n_pixels)
+        return zarr.create_array(
+            self.store,
+            name=self._path(part),
+            shape=(n_pixels,),
+            dtype=dtype,
+            chunks=(chunk,),
+            shards=(-(-shard // chunk) * chunk,),
+            compressors=CHECKED_COMPRESSION,
+            dimension_names=("pixel",),
+            config=WRITE_ALL,
+        )
+
     def _open(self, part: int) -> "zarr.Array[Any]":
         with naming_damage(self._path(part)):
             try:
@@ -183,7 +181,7 @@ class LabelFolder:
         return self._path("").rstrip("/")
 
     def _path(self, part: int | str) -> str:
-        return label_path(self.run_id, self.segment, self.generation, self.block, part)
+        return label_path(self.run_id, self.table, self.generation, self.block, part)
 
 
 def _shards(flat: "zarr.Array[Any]", place: LabelPlace, n_pixels: int) -> range:

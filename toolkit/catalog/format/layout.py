@@ -1,18 +1,19 @@
 """The format on disk: where everything lies in the store, and the type of every per-image array.
 
-    images/<segment>/                      uri(image), covariates; written once, by whoever reserved its number
-    images/commits/<n>                     which segment holds the n-th part of the images, and how many; written last
+    images/<table>/                        uri(image), covariates; written once, by whoever reserved its number
+    images/commits/<n>                     which table holds the n-th part of the images, and how many; written last
     runs/<run_id>/                         attributes: the run's settings
-    runs/<run_id>/<segment>/<generation>/  one array per `RESULT_FIELDS`
+    runs/<run_id>/<table>/<generation>/    one array per `RESULT_FIELDS`
         labels/<block>/<part>              label maps of some images, flat, one after the other
     runs/<run_id>/log/<driver>/<n>.jsonl   why images failed, in words
-    runs/<run_id>/stuck/<segment>/<row>    an engine got no further with this image, and ended itself
+    runs/<run_id>/stuck/<table>/<row>      an engine got no further with this image, and ended itself
     runs/<run_id>/sessions/<driver>.json   who drove the run, when, where and with what
-    claims/images/<segment>                who reserved the segment's number
-    claims/<run_id>/<segment>/<block>/<generation>   who owns the block
+    claims/images/<table>                  who reserved the table's number
+    claims/<run_id>/<table>/<block>/<generation>     who owns the block
     owners/<driver>                        the driver's heartbeat
 
-Every per-image array has the block as its chunk. Whoever claims a block gets a generation of his own and writes only
+Every per-image array has the block as its chunk, those per class a part of it if it is large: a whole number of chunks
+belongs to one block. Whoever claims a block gets a generation of his own and writes only
 there; nothing that another owner wrote is ever overwritten. Readers merge: see `toolkit.catalog.format.results`.
 """
 
@@ -20,8 +21,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from zarr.codecs import ZstdCodec
-from zarr.core.array_spec import ArrayConfigParams
 
 FORMAT_VERSION = 3
 FORMAT_ATTRIBUTE = "segscape_catalog"
@@ -30,11 +29,6 @@ LARGEST_ORDINARY_BLOCK = 1024
 _SMALLEST_BLOCK = 16
 _MOST_BLOCKS = 4096
 _BLOCKS_OF_SMALL_CATALOGS = 64
-
-CHECKED_COMPRESSION = ZstdCodec(level=1, checksum=True)
-"""Of every array: what was cut off or changed on its way is an error to whoever reads it, not another number."""
-WRITE_ALL: ArrayConfigParams = {"write_empty_chunks": True}
-"""Of every array: a chunk that is not there was lost, or not written yet; never one of nothing but zeros."""
 
 PENDING, DONE, FAILED = 0, 1, 2
 STATUS_NAMES = np.array(["pending", "done", "failed"], dtype=object)
@@ -88,16 +82,16 @@ RESULT_FIELDS: tuple[ResultField, ...] = (
 COMMITS = "images/commits"
 
 
-def segment_path(segment: int) -> str:
-    return f"images/{segment:05d}"
+def table_path(table: int) -> str:
+    return f"images/{table:05d}"
 
 
 def commit_path(number: int) -> str:
     return f"{COMMITS}/{number:05d}"
 
 
-def reservation_path(segment: int) -> str:
-    return f"claims/images/{segment:05d}"
+def reservation_path(table: int) -> str:
+    return f"claims/images/{table:05d}"
 
 
 OWNERS = "owners"
@@ -115,29 +109,29 @@ def run_path(run_id: str) -> str:
     return f"runs/{run_id}"
 
 
-def generations_path(run_id: str, segment: int) -> str:
-    return f"{run_path(run_id)}/{segment:05d}"
+def generations_path(run_id: str, table: int) -> str:
+    return f"{run_path(run_id)}/{table:05d}"
 
 
-def generation_path(run_id: str, segment: int, generation: int) -> str:
-    return f"{generations_path(run_id, segment)}/{generation}"
+def generation_path(run_id: str, table: int, generation: int) -> str:
+    return f"{generations_path(run_id, table)}/{generation}"
 
 
-def label_path(run_id: str, segment: int, generation: int, block: int, part: int | str) -> str:
-    return f"{generation_path(run_id, segment, generation)}/labels/{block}/{part}"
+def label_path(run_id: str, table: int, generation: int, block: int, part: int | str) -> str:
+    return f"{generation_path(run_id, table, generation)}/labels/{block}/{part}"
 
 
-def stuck_path(run_id: str, segment: int, row: int) -> str:
-    return f"{run_path(run_id)}/stuck/{segment:05d}/{row}"
+def stuck_path(run_id: str, table: int, row: int) -> str:
+    return f"{run_path(run_id)}/stuck/{table:05d}/{row}"
 
 
 def log_path(run_id: str) -> str:
     return f"{run_path(run_id)}/log"
 
 
-def claims_path(run_id: str, segment: int, block: int) -> str:
-    return f"claims/{run_id}/{segment:05d}/{block}"
+def claims_path(run_id: str, table: int, block: int) -> str:
+    return f"claims/{run_id}/{table:05d}/{block}"
 
 
-def claim_path(run_id: str, segment: int, block: int, generation: int) -> str:
-    return f"{claims_path(run_id, segment, block)}/{generation}"
+def claim_path(run_id: str, table: int, block: int, generation: int) -> str:
+    return f"{claims_path(run_id, table, block)}/{generation}"

@@ -1,4 +1,4 @@
-"""What a run is: its settings, their fingerprint, and the record of them in the store."""
+"""What a run is: its settings, their fingerprint, and the records in the store of them and of who worked on it."""
 
 import contextlib
 import hashlib
@@ -12,9 +12,9 @@ from zarr.abc.store import Store
 from zarr.errors import ContainsGroupError
 
 from toolkit.catalog.errors import naming_damage
-from toolkit.catalog.format.layout import run_path
-from toolkit.catalog.provenance import Origin, now
-from toolkit.catalog.store.objects import names
+from toolkit.catalog.format.layout import run_path, session_path
+from toolkit.catalog.provenance import Origin, Session, now
+from toolkit.catalog.store.objects import exists, get_json, names, put
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,8 @@ def record_run(store: Store, settings: RunSettings, origin: Origin | None = None
 
 
 def list_runs(store: Store) -> list[str]:
-    """Ids of all runs, oldest first."""
-    found = [run_id for run_id in names(store, "runs") if "zarr.json" in names(store, run_path(run_id))]
-    return sorted(found, key=lambda run_id: read_record(store, run_id).created)
+    """Ids of all runs, in no order."""
+    return [run_id for run_id in names(store, "runs") if exists(store, f"{run_path(run_id)}/zarr.json")]
 
 
 def read_record(store: Store, run_id: str) -> RunRecord:
@@ -82,3 +81,28 @@ def read_record(store: Store, run_id: str) -> RunRecord:
         settings["class_names"] = tuple(settings["class_names"])
         settings["palette"] = tuple(tuple(color) for color in settings["palette"])
         return RunRecord(RunSettings(**settings), attributes["created"], Origin(**attributes["by"]))
+
+
+def record_session(store: Store, run_id: str, name: str, session: Session) -> None:
+    """Enter a session under the name of its driver."""
+    put(store, session_path(run_id, name), json.dumps(asdict(session)).encode())
+
+
+def list_sessions(store: Store, run_id: str) -> list[str]:
+    """Names of the drivers that worked on a run."""
+    files = names(store, f"{run_path(run_id)}/sessions")
+    return [file.removesuffix(".json") for file in files if file.endswith(".json")]
+
+
+def read_sessions(store: Store, run_id: str) -> dict[str, Session]:
+    """All sessions of a run by the names of their drivers, oldest first."""
+    sessions = {name: read_session(store, run_id, name) for name in list_sessions(store, run_id)}
+    return dict(sorted(sessions.items(), key=lambda item: item[1].started))
+
+
+def read_session(store: Store, run_id: str, name: str) -> Session:
+    """The session of the driver of this name."""
+    path = session_path(run_id, name)
+    with naming_damage(path):
+        fields = get_json(store, path) or {}
+        return Session(fields["started"], Origin(**fields["origin"]), tuple(fields["devices"]))

@@ -1,21 +1,20 @@
 """What of a run is published: its rows, block by block, and what says where they come from."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from zarr.abc.store import Store
 
-from toolkit.catalog.errors import ERROR_CODES
+from toolkit.catalog.format.codes import ERROR_CODES
+from toolkit.catalog.format.columns import to_array
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
-from toolkit.catalog.format.records import read_record
-from toolkit.catalog.format.results import SegmentShape, read_results, read_status
-from toolkit.catalog.format.segments import read_covariates, read_uris
+from toolkit.catalog.format.results import RunResults, count
+from toolkit.catalog.format.tables import ImageTable, read_covariates, read_uris
 from toolkit.catalog.provenance import now
-from toolkit.catalog.reading.covariates import join_segments, to_array
+from toolkit.catalog.reading.covariates import join_tables
 
 MARK = "segscape_publication"
 """Attribute by which a publication is known, so that nothing else is ever replaced by one."""
@@ -37,36 +36,28 @@ class Publication:
 
     Parameters
     ----------
-    store : zarr.abc.store.Store
-        The catalog's store.
-    run_id : str
-        A run that exists.
-    segments : sequence of SegmentShape
-        The images, as they were listed once.
+    run : RunResults
+        A run that exists, over the images as they were listed once.
     """
 
-    store: Store
-    run_id: str
-    segments: Sequence[SegmentShape]
+    run: RunResults
     counts: dict[str, int] = field(init=False)
-    """Images by status, of the blocks that were read."""
+    """Images by status, of the blocks that were read, by the names of the attributes."""
 
     def __post_init__(self) -> None:
-        self._record = read_record(self.store, self.run_id)
-        tables = [read_covariates(self.store, shape) for shape in self.segments]
-        joined = join_segments(tables)
+        joined = join_tables([read_covariates(self.run.store, table) for table in self.run.tables])
         self._covariates = {str(name): to_array(joined[name]) for name in joined}
-        self._reset()
+        self.counts = _by_name(np.zeros(len(STATUS_NAMES), dtype=np.int64))
 
     @property
     def n_images(self) -> int:
         """Number of images."""
-        return sum(shape.n_images for shape in self.segments)
+        return self.run.tables.n_images
 
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes."""
-        return self._record.settings.class_names
+        return self.run.settings.class_names
 
     @property
     def coordinates(self) -> list[str]:
@@ -75,16 +66,18 @@ class Publication:
 
     def blocks(self, n_rows: int) -> Iterator[Block]:
         """The images in order, so many at a time; counts them anew."""
-        self._reset()
+        status = np.zeros(len(STATUS_NAMES), dtype=np.int64)
         for start in range(0, self.n_images, n_rows):
             rows = slice(start, min(start + n_rows, self.n_images))
-            parts = [self._read(shape, part) for shape, part in self._parts(rows)]
+            parts = [self._read(table, part) for table, part in self.run.tables.walk(rows)]
             block: Block = {"image": np.arange(rows.start, rows.stop)}
             block["uri"] = np.concatenate([part["uri"] for part in parts])
             block |= {name: values[rows] for name, values in self._covariates.items()}
             block |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "uri"}
-            for status in STATUS_NAMES:
-                self.counts[status] += int(np.sum(block["status"] == status))
+            status += count(block["status"])
+            self.counts = _by_name(status)
+            block["status"] = STATUS_NAMES[block["status"]]
+            block["error"] = np.array(ERROR_CODES, dtype=object)[block["error"]]
             yield block
 
     def tables(self, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -103,11 +96,11 @@ class Publication:
 
     def attributes(self) -> dict[str, Any]:
         """Where the results come from, as JSON types; the counts are those of the blocks that were read."""
-        settings = self._record.settings
+        settings = self.run.settings
         return {
             MARK: _MARK_VERSION,
             "title": f"what {self.n_images} images are made of, by {settings.model}",
-            "run_id": self.run_id,
+            "run_id": self.run.run_id,
             "model": settings.model,
             "model_digest": settings.model_digest,
             "class_names": list(settings.class_names),
@@ -115,45 +108,25 @@ class Publication:
             "protocol": json.dumps(dict(settings.protocol), sort_keys=True),
             "options": json.dumps(dict(settings.options), sort_keys=True),
             "numerics_version": settings.numerics_version,
-            "versions": json.dumps(dict(self._record.by.packages), sort_keys=True),
-            "created": self._record.created,
+            "versions": json.dumps(dict(self.run.record.by.packages), sort_keys=True),
+            "created": self.run.record.created,
             "published": now(),
             "n_images": self.n_images,
-            **{f"n_{status}": count for status, count in self.counts.items()},
+            **self.counts,
         }
 
     def counts_of_all(self) -> dict[str, int]:
         """Images by status now, by the names of the attributes."""
-        counts = np.zeros(len(STATUS_NAMES), dtype=np.int64)
-        for shape in self.segments:
-            status = read_status(self.store, self.run_id, shape, slice(0, shape.n_images))
-            counts += np.bincount(status, minlength=counts.size)
-        return {f"n_{status}": int(count) for status, count in zip(STATUS_NAMES, counts, strict=True)}
+        return _by_name(self.run.counts())
 
-    def _reset(self) -> None:
-        self.counts = {str(status): 0 for status in STATUS_NAMES}
-
-    def _parts(self, rows: slice) -> Iterator[tuple[SegmentShape, slice]]:
-        """The segments that rows of the catalog lie in, each with its own rows."""
-        first = 0
-        for shape in self.segments:
-            start, stop = max(rows.start - first, 0), min(rows.stop - first, shape.n_images)
-            if start < stop:
-                yield shape, slice(start, stop)
-            first += shape.n_images
-
-    def _read(self, shape: SegmentShape, rows: slice) -> Block:
-        per_class = [name for name in PER_CLASS if name == "composition" or name in self._record.settings.options]
-        fields = [*per_class, "confidence", "error", "height", "width"]
-        values = read_results(self.store, self.run_id, shape, len(self.class_names), rows, fields).values
+    def _read(self, table: ImageTable, rows: slice) -> Block:
+        per_class = [name for name in PER_CLASS if name == "composition" or name in self.run.settings.options]
+        values = self.run.read(table, rows, [*per_class, "confidence", "error", "height", "width"]).values
         for name in per_class:
             values[name][values["status"] != DONE] = np.nan
-        return {
-            "uri": read_uris(self.store, shape, rows),
-            **{name: values[name] for name in per_class},
-            "confidence": values["confidence"],
-            "status": STATUS_NAMES[values["status"]],
-            "error": np.array(ERROR_CODES, dtype=object)[values["error"]],
-            "height": values["height"],
-            "width": values["width"],
-        }
+        order = [*per_class, "confidence", "status", "error", "height", "width"]
+        return {"uri": read_uris(self.run.store, table, rows), **{name: values[name] for name in order}}
+
+
+def _by_name(counts: np.ndarray) -> dict[str, int]:
+    return {f"n_{status}": int(number) for status, number in zip(STATUS_NAMES, counts, strict=True)}

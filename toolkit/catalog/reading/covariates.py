@@ -6,15 +6,14 @@ import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
+from toolkit.catalog.format.columns import to_array, with_definite_type
 from toolkit.catalog.format.layout import RESULT_FIELDS
 from toolkit.sources import list_images, normalize_uri
 
 _FIT_FOR_ARRAY = re.compile(r"(?!\.|__)[^/\\\x00-\x1f]{1,80}")
 _WORDS_FOR_FIT = "at most 80 characters, no slashes or control characters, no dot or double underscore in front"
-_LARGEST_WHOLE_FLOAT = 2**53
 
 Images = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame
 
@@ -52,8 +51,8 @@ def images_with_covariates(images: Images, covariates: pd.DataFrame | None) -> t
     return listing.uris, table
 
 
-def join_segments(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The covariates of all segments, one below the other; missing where a segment does not have one."""
+def join_tables(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The covariates of all tables of images, one below the other; missing where a table does not have one."""
     return pd.concat([table.apply(_nullable) for table in tables] or [pd.DataFrame()], ignore_index=True)
 
 
@@ -62,29 +61,6 @@ def _nullable(column: "pd.Series[Any]") -> "pd.Series[Any]":
     if pd.api.types.is_bool_dtype(column):
         return column.astype("boolean")
     return column.convert_dtypes() if pd.api.types.is_integer_dtype(column) else column
-
-
-def to_array(column: "pd.Series[Any]") -> np.ndarray:
-    """A column as an array without Python objects but text.
-
-    What is missing becomes NaN, NaT or ``""``. Whole numbers too large for a float become text if some are missing.
-    """
-    column = with_definite_type(column)
-    missing = column.isna()
-    if pd.api.types.is_datetime64_any_dtype(column):
-        return column.to_numpy()
-    if pd.api.types.is_numeric_dtype(column):
-        if not missing.any():
-            plain = column.to_numpy()
-            return plain if plain.dtype != object else column.to_numpy(dtype=column.dtype.numpy_dtype)  # type: ignore[union-attr]
-        if not _exceeds_float(column):
-            return column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return column.astype(object).where(~missing, "").map(str).to_numpy(dtype=object)
-
-
-def with_definite_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """A column of Python objects as what they all are: numbers or booleans beside missing values stay such."""
-    return column.convert_dtypes() if column.dtype == object else column
 
 
 def check_same_kinds(known: pd.DataFrame, added: pd.DataFrame) -> None:
@@ -126,11 +102,6 @@ def _kind(column: "pd.Series[Any]") -> str:
     if pd.api.types.is_datetime64_any_dtype(column):
         return "a time"
     return "a number" if pd.api.types.is_numeric_dtype(column) else "text"
-
-
-def _exceeds_float(column: "pd.Series[Any]") -> bool:
-    whole = pd.api.types.is_integer_dtype(column)
-    return bool(whole and column.dropna().abs().max() > _LARGEST_WHOLE_FLOAT)
 
 
 def _aligned(covariates: pd.DataFrame, uris: Sequence[str]) -> pd.DataFrame:

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from toolkit.catalog.errors import ERROR_MEANINGS
+from toolkit.catalog.format.codes import ERROR_MEANINGS
 
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "image": {"long_name": "row of the image in its catalog"},

@@ -1,21 +1,19 @@
 """Arrays over all images that are read when they are needed, some blocks of rows at a time.
 
 The results of millions of images do not fit into memory at once; what people ask of them (a mean, some rows) does not
-need them there. Each array here is a dask array whose chunks end where blocks or segments end, and a chunk is read from
+need them there. Each array here is a dask array whose chunks end where blocks or tables end, and a chunk is read from
 the store when it is computed, and not before.
 """
 
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
 
-from toolkit.catalog.format.results import SegmentShape
+from toolkit.catalog.format.tables import ImageTable, ImageTables
 
 LAZY_FROM = 200_000
 """Number of images from which on results are read lazily unless the caller says otherwise."""
@@ -23,18 +21,18 @@ LAZY_FROM = 200_000
 _MOST_CHUNKS = 512
 _BYTES_PER_CHUNK = 2**24
 
-ReadRows = Callable[[SegmentShape, slice], np.ndarray]
-"""Reads some rows of a segment; the first axis of the answer is these rows."""
+ReadRows = Callable[[ImageTable, slice], np.ndarray]
+"""Reads some rows of a table of images; the first axis of the answer is these rows."""
 
 
 @dataclass(frozen=True)
-class RowsOfSegments:
+class RowsOfTables:
     """Looks like an array over all images; indexing it reads the rows asked for."""
 
     read: ReadRows
-    """Reads rows of one segment."""
-    segments: tuple[SegmentShape, ...]
-    """The segments, in the order of their images."""
+    """Reads rows of one table."""
+    tables: ImageTables
+    """The tables, in the order of their images."""
     dtype: np.dtype[Any]
     """Type of what ``read`` answers."""
     columns: tuple[int, ...] = ()
@@ -43,7 +41,7 @@ class RowsOfSegments:
     @property
     def shape(self) -> tuple[int, ...]:
         """Number of images, and the further axes."""
-        return (sum(shape.n_images for shape in self.segments), *self.columns)
+        return (self.tables.n_images, *self.columns)
 
     @property
     def ndim(self) -> int:
@@ -62,28 +60,21 @@ class RowsOfSegments:
         return np.asarray(self._rows(row, row + 1)[(0, *further)])
 
     def _rows(self, start: int, stop: int) -> np.ndarray:
-        ends = list(accumulate(shape.n_images for shape in self.segments))
-        parts = []
-        for number in range(bisect_right(ends, start), len(ends)):
-            shape = self.segments[number]
-            first = ends[number] - shape.n_images
-            if first >= stop:
-                break
-            parts.append(self.read(shape, slice(max(start - first, 0), min(stop - first, shape.n_images))))
+        parts = [self.read(table, rows) for table, rows in self.tables.walk(slice(start, stop))]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def over_images(
-    read: ReadRows, segments: Sequence[SegmentShape], dtype: npt.DTypeLike, chunks: tuple[int, ...], n_columns: int = 0
+    read: ReadRows, tables: ImageTables, dtype: npt.DTypeLike, chunks: tuple[int, ...], n_columns: int = 0
 ) -> da.Array:
     """A dask array over all images.
 
     Parameters
     ----------
     read : callable
-        Reads some rows of a segment.
-    segments : sequence of SegmentShape
-        The segments, in the order of their images.
+        Reads some rows of a table of images.
+    tables : ImageTables
+        The tables, in the order of their images.
     dtype : numpy.dtype
         Type of what ``read`` answers.
     chunks : tuple of int
@@ -97,11 +88,11 @@ def over_images(
         ``(image,)`` or ``(image, n_columns)``. Rows are read anew whenever they are computed.
     """
     columns = (n_columns,) if n_columns else ()
-    rows = RowsOfSegments(read, tuple(segments), np.dtype(dtype), columns)
+    rows = RowsOfTables(read, tables, np.dtype(dtype), columns)
     return as_dask(rows, chunks)
 
 
-def as_dask(rows: RowsOfSegments | np.ndarray, chunks: tuple[int, ...]) -> da.Array:
+def as_dask(rows: RowsOfTables | np.ndarray, chunks: tuple[int, ...]) -> da.Array:
     """A dask array of what is an array or looks like one, cut along its first axis only."""
     array: da.Array = da.from_array(  # type: ignore[no-untyped-call]
         rows,
@@ -109,34 +100,26 @@ def as_dask(rows: RowsOfSegments | np.ndarray, chunks: tuple[int, ...]) -> da.Ar
         name=False,  # never equal to an earlier one: the run may have gone on
         asarray=False,
         fancy=False,
-        inline_array=isinstance(rows, RowsOfSegments),
+        inline_array=isinstance(rows, RowsOfTables),
         meta=np.empty((0,) * rows.ndim, rows.dtype),
     )
     return array
 
 
-def chunks_of(segments: Sequence[SegmentShape], bytes_per_row: int) -> tuple[int, ...]:
-    """Rows per chunk, at least one chunk: whole blocks, or whole segments if these are small.
+def chunks_of(tables: ImageTables, bytes_per_row: int) -> tuple[int, ...]:
+    """Rows per chunk, at least one chunk: whole blocks, or whole tables if these are small.
 
     About 16 MiB per chunk, and more where there would be more than 512 chunks otherwise.
     """
-    n_images = sum(shape.n_images for shape in segments)
-    wanted = max(_BYTES_PER_CHUNK // max(bytes_per_row, 1), -(-n_images // _MOST_CHUNKS))
+    wanted = max(_BYTES_PER_CHUNK // max(bytes_per_row, 1), -(-tables.n_images // _MOST_CHUNKS))
     chunks: list[int] = []
     room = 0
-    for shape in segments:
-        if shape.n_images <= room:  # small segments, as of images added a few at a time, share a chunk
-            chunks[-1] += shape.n_images
-            room -= shape.n_images
+    for table in tables:
+        if table.n_images <= room:  # small tables, as of images added a few at a time, share a chunk
+            chunks[-1] += table.n_images
+            room -= table.n_images
             continue
-        sizes = [rows.stop - rows.start for rows in ranges_of(shape, wanted)]
+        sizes = [rows.stop - rows.start for rows in table.parts(wanted)]
         chunks += sizes
         room = wanted - sizes[-1]
     return tuple(chunks) or (0,)
-
-
-def ranges_of(shape: SegmentShape, n_rows: int) -> Iterator[slice]:
-    """The rows of a segment in parts of whole blocks, each of about ``n_rows`` rows, and at least a block."""
-    step = max(-(-n_rows // shape.block_size), 1) * shape.block_size
-    for start in range(0, shape.n_images, step):
-        yield slice(start, min(start + step, shape.n_images))

@@ -5,8 +5,12 @@ import os
 import uuid
 from pathlib import Path
 
-from zarr.core.buffer import Buffer
+from zarr.abc.buffer import Buffer
 from zarr.storage import LocalStore
+
+from toolkit.catalog.errors import CatalogError
+
+_KNOWN_WAYS = {"set", "set_if_not_exists", "set_sync", "_set", "_set_many"}
 
 
 class DurableLocalStore(LocalStore):
@@ -14,17 +18,38 @@ class DurableLocalStore(LocalStore):
 
     Zarr's own `LocalStore` writes to a temporary name and renames, so that nobody ever reads half of an object; but
     what the operating system had not written yet when the power failed is lost, in any order. Here the order is kept.
+
+    Raises
+    ------
+    CatalogError
+        This version of Zarr has further ways to write, which would pass by what is done here.
     """
+
+    def __init__(self, root: Path | str, *, read_only: bool = False) -> None:
+        super().__init__(root, read_only=read_only)
+        unknown = {name for name in dir(LocalStore) if name.startswith(("set", "_set"))} - _KNOWN_WAYS
+        if unknown:
+            raise CatalogError(
+                f"fsync=True cannot be kept with this version of Zarr, which also writes by "
+                f"{', '.join(sorted(unknown))}; install an older one, or leave it out"
+            )
 
     async def set(self, key: str, value: Buffer) -> None:
         """Write an object whole."""
-        self._check_writable()
-        await asyncio.to_thread(_write, self.root / key, value, exclusive=False)
+        await self._set(key, value)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Create an object, unless there is one."""
+        await self._set(key, value, exclusive=True)
+
+    async def _set(self, key: str, value: Buffer, exclusive: bool = False) -> None:
         self._check_writable()
-        await asyncio.to_thread(_write, self.root / key, value, exclusive=True)
+        await asyncio.to_thread(_write, self.root / key, value, exclusive=exclusive)
+
+    def set_sync(self, key: str, value: Buffer) -> None:
+        """Write an object whole, as newer versions of Zarr do."""
+        self._check_writable()
+        _write(self.root / key, value, exclusive=False)
 
 
 def _write(path: Path, value: Buffer, *, exclusive: bool) -> None:

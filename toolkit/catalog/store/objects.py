@@ -1,4 +1,4 @@
-"""Stores by path or URL, and the few raw objects that are not arrays: claims and logs."""
+"""Stores by path or URL, how arrays are written to them, and the few raw objects that are not arrays."""
 
 import json
 import os
@@ -7,8 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from zarr.abc.buffer import Buffer
 from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
+from zarr.buffer import default_buffer_prototype
+from zarr.codecs import ZstdCodec
+from zarr.core.array_spec import ArrayConfigParams  # neither has a public name yet; nothing else imports from zarr.core
 from zarr.core.sync import sync
 from zarr.storage import LocalStore, WrapperStore
 
@@ -16,6 +19,11 @@ from toolkit.catalog.errors import CatalogError, naming_damage
 from toolkit.catalog.store.durable import DurableLocalStore
 from toolkit.catalog.store.remote import RETRY_SECONDS, RemoteStore
 from toolkit.paths import expand
+
+CHECKED_COMPRESSION = ZstdCodec(level=1, checksum=True)
+"""Of every array: what was cut off or changed on its way is an error to whoever reads it, not another number."""
+WRITE_ALL: ArrayConfigParams = {"write_empty_chunks": True}
+"""Of every array: a chunk that is not there was lost, or not written yet; never one of nothing but zeros."""
 
 _OBJECT_STORES = ("s3", "gs", "az")
 _MOST_CREATIONS = 10
@@ -90,7 +98,7 @@ def put_if_absent(store: Store, key: str, value: bytes) -> bool:
 
     Whose it is, is read back: an answer may be lost on its way, and the creation repeated.
     """
-    buffer = default_buffer_prototype().buffer.from_bytes(value)
+    buffer = _buffer(value)
     for _ in range(_MOST_CREATIONS):
         sync(store.set_if_not_exists(key, buffer))
         found = get(store, key)
@@ -101,7 +109,7 @@ def put_if_absent(store: Store, key: str, value: bytes) -> bool:
 
 def put(store: Store, key: str, value: bytes) -> None:
     """Write an object whole."""
-    sync(store.set(key, default_buffer_prototype().buffer.from_bytes(value)))
+    sync(store.set(key, _buffer(value)))
 
 
 def get(store: Store, key: str) -> bytes | None:
@@ -166,6 +174,10 @@ def is_empty(store: Store) -> bool:
 def keys(store: Store, prefix: str) -> list[str]:
     """All keys below a prefix, sorted."""
     return sorted(sync(_collect(store.list_prefix, prefix)))
+
+
+def _buffer(value: bytes) -> Buffer:
+    return default_buffer_prototype().buffer.from_bytes(value)
 
 
 async def _collect(listing: Callable[[str], AsyncIterator[str]], prefix: str) -> list[str]:

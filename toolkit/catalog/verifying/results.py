@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import zarr
 from zarr.abc.store import Store
-from zarr.core.buffer import default_buffer_prototype
+from zarr.buffer import default_buffer_prototype
 from zarr.storage import MemoryStore
 
-from toolkit.catalog.errors import ERROR_CODES, DamagedError, naming_damage
+from toolkit.catalog.errors import DamagedError, naming_damage
+from toolkit.catalog.format.codes import ERROR_CODES
+from toolkit.catalog.format.generations import GenerationArrays, fields_of, rows_per_chunk
 from toolkit.catalog.format.labels import LabelFolder, LabelPlace
 from toolkit.catalog.format.layout import (
     DONE,
@@ -25,10 +27,11 @@ from toolkit.catalog.format.layout import (
     generations_path,
     label_path,
 )
-from toolkit.catalog.format.records import RunSettings
-from toolkit.catalog.format.results import GenerationArrays, SegmentShape, fields_of
-from toolkit.catalog.owners import Life, Owner, Watch, read_owner
-from toolkit.catalog.store.objects import get, is_empty_or_gone, keys, numbers, put, remove_all
+from toolkit.catalog.format.owner import Owner, read_owner
+from toolkit.catalog.format.results import RunResults
+from toolkit.catalog.format.tables import ImageTable
+from toolkit.catalog.owners import Life, Watch
+from toolkit.catalog.store.objects import exists, get, is_empty_or_gone, keys, numbers, put, remove_all
 from toolkit.catalog.verifying.problems import Findings
 
 
@@ -42,17 +45,8 @@ class HeldBlock:
     """Checks it, once it is known that its owner does not live; answers the number of results in it."""
 
 
-def check_results(
-    store: Store,
-    run_id: str,
-    settings: RunSettings,
-    shape: SegmentShape,
-    watch: Watch,
-    findings: Findings,
-    *,
-    labels: bool,
-) -> tuple[int, list[HeldBlock]]:
-    """Check all generations of a run's segment.
+def check_results(run: RunResults, watch: Watch, findings: Findings, *, labels: bool) -> tuple[int, list[HeldBlock]]:
+    """Check all generations of a run over all tables of images.
 
     Returns
     -------
@@ -63,10 +57,15 @@ def check_results(
     """
     n_checked = 0
     held = []
-    for generation in numbers(store, generations_path(run_id, shape.segment)):
-        check = _GenerationCheck(store, run_id, settings, shape, generation, findings, labels=labels)
+    generations = [
+        (table, generation)
+        for table in run.tables
+        for generation in numbers(run.store, generations_path(run.run_id, table.number))
+    ]
+    for table, generation in generations:
+        check = _GenerationCheck(run, table, generation, findings, labels=labels)
         for block in check.blocks() if check.metadata() else []:
-            owner = read_owner(store, claim_path(run_id, shape.segment, block, generation))
+            owner = read_owner(run.store, claim_path(run.run_id, table.number, block, generation))
             life = "ended" if owner is None else watch.life(owner)
             if owner is None or life in ("ended", "silent"):
                 n_checked += check.block(block, life)
@@ -76,43 +75,33 @@ def check_results(
 
 
 class _GenerationCheck:
-    """The results of one generation of a run's segment, a block at a time."""
+    """The results of one generation of a run over a table of images, a block at a time."""
 
     def __init__(
-        self,
-        store: Store,
-        run_id: str,
-        settings: RunSettings,
-        shape: SegmentShape,
-        generation: int,
-        findings: Findings,
-        *,
-        labels: bool,
+        self, run: RunResults, table: ImageTable, generation: int, findings: Findings, *, labels: bool
     ) -> None:
-        self._store = store
-        self._run_id = run_id
-        self._generation = generation
-        self._settings = settings
-        self._shape = shape
+        self._store = run.store
+        self._settings = run.settings
+        self._table = table
         self._findings = findings
         self._labels = labels
-        self._path = generation_path(run_id, shape.segment, generation)
-        self._folders = partial(LabelFolder, store, run_id, shape.segment, generation=generation)
-        self._label_path = partial(label_path, run_id, shape.segment, generation)
-        self._arrays = GenerationArrays(store, run_id, shape, generation)
-        self._fields = fields_of(settings.options)
+        self._path = generation_path(run.run_id, table.number, generation)
+        self._folders = partial(LabelFolder, run.store, run.run_id, table.number, generation=generation)
+        self._label_path = partial(label_path, run.run_id, table.number, generation)
+        self._arrays_in = partial(GenerationArrays, run_id=run.run_id, table=table, generation=generation)
+        self._arrays = self._arrays_in(run.store)
+        self._fields = fields_of(run.settings.options)
         self._may_remove = False
 
     def metadata(self) -> bool:
-        """Check what describes the arrays, which follows from the run's settings and the segment's size; whether the
+        """Check what describes the arrays, which follows from the run's settings and the table's size; whether the
         results can be looked at now."""
         complete = self._arrays.exists()  # before the rest is looked at: it may be created just now
-        wanted = MemoryStore()
-        GenerationArrays(wanted, self._run_id, self._shape, self._generation).create(
-            self._settings.class_names, self._settings.options
-        )
-        nodes = sorted(key.removesuffix("/zarr.json") for key in keys(wanted, self._path) if key.endswith("/zarr.json"))
-        damaged = [node for node in nodes if not _are_alike(self._store, wanted, node)]
+        wanted, damaged = self._damaged_metadata(in_whole_blocks=False)
+        if rows_per_chunk(self._table) < self._table.block_size and any("/composition" in node for node in damaged):
+            former = self._damaged_metadata(in_whole_blocks=True)
+            if len(former[1]) < len(damaged) or (len(former[1]) == len(damaged) and not self._has_parts()):
+                wanted, damaged = former
         if not complete:
             mend = partial(_copy, wanted, self._store, damaged)
             self._findings.add("generation_incomplete", self._path, "is being created, or was", mend)
@@ -121,8 +110,25 @@ class _GenerationCheck:
                 mend = partial(_copy, wanted, self._store, [node])
                 detail = "damaged or gone, so that no results can be read; it follows from the run's settings"
                 self._findings.add("metadata", node, detail, mend)
-        self._arrays = GenerationArrays(self._store, self._run_id, self._shape, self._generation)
+        self._arrays = self._arrays_in(self._store)
         return self._findings.repair or not damaged
+
+    def _damaged_metadata(self, *, in_whole_blocks: bool) -> tuple[MemoryStore, list[str]]:
+        """What should be there, and which groups and arrays are something else."""
+        wanted = MemoryStore()
+        self._arrays_in(wanted).create(
+            self._settings.class_names, self._settings.options, in_whole_blocks=in_whole_blocks
+        )
+        nodes = sorted(key.removesuffix("/zarr.json") for key in keys(wanted, self._path) if key.endswith("/zarr.json"))
+        return wanted, [node for node in nodes if not _are_alike(self._store, wanted, node)]
+
+    def _has_parts(self) -> bool:
+        """Whether the chunks of compositions are parts of blocks, told by those of the last block."""
+        parts = self._table.block_size // rows_per_chunk(self._table)
+        written = self._arrays.written_blocks()
+        last = (written[-1] + 1) * parts - 1 if written else 0
+        last = min(last, -(-self._table.n_images // rows_per_chunk(self._table)) - 1)
+        return not written or exists(self._store, f"{self._path}/composition/c/{last}/0")
 
     def blocks(self) -> list[int]:
         """The blocks of which anything lies there."""
@@ -131,20 +137,19 @@ class _GenerationCheck:
 
     def block(self, block: int, life: Life) -> int:
         """Find what is wrong with a block whose owner has ended, or is silent; the number of results in it."""
-        rows = self._shape.rows(block)
+        rows = self._table.rows(block)
         path = f"{self._path} block {block}"
         # A silent owner may wake up and refer to what it wrote before: what looks left over is not removed then.
         self._may_remove = life == "ended"
-        there = [field.name for field in self._fields if self._arrays.has_chunk(field, block)]
-        if STATUS.name not in there:
-            if there:
+        if not self._arrays.is_written(block):
+            if any(self._arrays.has_chunks(field, block, any) for field in self._fields):
                 detail = "has results without a status: their writer died before that, or it was lost; they are pending"
                 mend = partial(self._arrays.remove_block, block)
                 self._findings.add("unfinished", path, detail, mend if self._may_remove else None)
             self._find_orphans(block, set())
             return 0
         try:
-            gone = [field.name for field in self._fields if field.name not in there]
+            gone = [field.name for field in self._fields if not self._arrays.has_chunks(field, block, all)]
             if gone:
                 raise DamagedError(f"{', '.join(gone)}: gone")
             values = self._read(rows)

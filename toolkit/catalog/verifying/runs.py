@@ -1,15 +1,14 @@
 """Whether what is written about a run (its settings, claims, sessions and logs) can be read."""
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
 from functools import partial
 
 import numpy as np
 from zarr.abc.store import Store
 
-from toolkit.catalog.errors import ERROR_CODES, DamagedError
+from toolkit.catalog.errors import DamagedError
 from toolkit.catalog.failures import Failure, FailureLog, list_logs, read_log
+from toolkit.catalog.format.codes import ERROR_CODES
+from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import (
     FAILED,
     claim_path,
@@ -19,44 +18,43 @@ from toolkit.catalog.format.layout import (
     run_path,
     session_path,
 )
-from toolkit.catalog.format.records import RunSettings, read_record
-from toolkit.catalog.format.results import GenerationArrays, SegmentShape, read_results
-from toolkit.catalog.owners import NOBODY, Owner, read_owner
-from toolkit.catalog.provenance import read_session
-from toolkit.catalog.store.objects import exists, get, names, numbers, put, put_if_absent, remove
+from toolkit.catalog.format.owner import NOBODY, Owner, read_owner
+from toolkit.catalog.format.records import list_sessions, read_record, read_session
+from toolkit.catalog.format.results import RunResults
+from toolkit.catalog.format.tables import ImageTables
+from toolkit.catalog.store.objects import exists, get, numbers, put, put_if_absent, remove
 from toolkit.catalog.verifying.problems import Findings
 
 
-def check_run(store: Store, run_id: str, segments: Sequence[SegmentShape], findings: Findings) -> RunSettings | None:
-    """Check a run's record, sessions and logs; its settings, None if they cannot be known."""
-    settings = _check_record(store, run_id, findings)
-    for file in names(store, f"{run_path(run_id)}/sessions"):
-        if file.endswith(".json"):
-            name = file.removesuffix(".json")
-            try:
-                read_session(store, run_id, name)
-            except DamagedError:
-                path = session_path(run_id, name)
-                findings.add("note", path, "who worked on the run cannot be read", partial(remove, store, path))
-    if settings is not None:
-        _check_logs(store, run_id, segments, findings)
-    return settings
-
-
-def _check_logs(store: Store, run_id: str, segments: Sequence[SegmentShape], findings: Findings) -> None:
-    """Check that every failed image has its reason."""
-    failed: dict[tuple[int, int, int], int] = {}
-    for shape in segments:
+def check_run(store: Store, run_id: str, tables: ImageTables, findings: Findings) -> RunResults | None:
+    """Check a run's record, sessions and logs; its results, None if its settings cannot be known."""
+    run = _check_record(store, run_id, tables, findings)
+    for name in list_sessions(store, run_id):
         try:
-            results = read_results(store, run_id, shape, 0, slice(0, shape.n_images), ["error"])
+            read_session(store, run_id, name)
+        except DamagedError:
+            path = session_path(run_id, name)
+            findings.add("note", path, "who worked on the run cannot be read", partial(remove, store, path))
+    if run is not None:
+        _check_logs(run, findings)
+    return run
+
+
+def _check_logs(run: RunResults, findings: Findings) -> None:
+    """Check that every failed image has its reason."""
+    store, run_id = run.store, run.run_id
+    failed: dict[tuple[int, int, int], int] = {}
+    for table in run.tables:
+        try:
+            results = run.read(table, fields=["error"])
         except DamagedError:  # that is found where results are checked
             continue
         for row in np.flatnonzero(results.status == FAILED).tolist():
-            failed[shape.segment, row, int(results.generation[row])] = int(results.values["error"][row])
+            failed[table.number, row, int(results.generation[row])] = int(results.values["error"][row])
     for path in list_logs(store, run_id):  # looked at after the results, before which they are written
         try:
             for entry in read_log(store, path):
-                failed.pop((entry.segment, entry.row, entry.generation), None)
+                failed.pop((entry.table, entry.row, entry.generation), None)
         except DamagedError:
             findings.add("note", path, "why images failed cannot be read", partial(remove, store, path))
     message = "why it failed is not known any more: the log was lost"
@@ -67,16 +65,16 @@ def _check_logs(store: Store, run_id: str, segments: Sequence[SegmentShape], fin
         findings.add("note", log_path(run_id), detail, mend, images=len(unknown))
 
 
-def _check_record(store: Store, run_id: str, findings: Findings) -> RunSettings | None:
+def _check_record(store: Store, run_id: str, tables: ImageTables, findings: Findings) -> RunResults | None:
     path = f"{run_path(run_id)}/zarr.json"
     again = "call toolkit.segment with the settings that the run had, and it is entered anew with all its results"
     if not exists(store, path):
         findings.add("run_record", path, f"the run's settings are gone; {again}")
         return None
     try:
-        settings = read_record(store, run_id).settings
-        if settings.run_id == run_id:
-            return settings
+        record = read_record(store, run_id)
+        if record.settings.run_id == run_id:
+            return RunResults(store, run_id, record, tables)
         detail = "the run's settings are not those that it was begun with"
     except DamagedError:
         detail = "the run's settings cannot be read"
@@ -86,22 +84,22 @@ def _check_record(store: Store, run_id: str, findings: Findings) -> RunSettings 
     return None
 
 
-def check_claims(store: Store, run_id: str, segments: Sequence[SegmentShape], findings: Findings) -> None:
+def check_claims(store: Store, run_id: str, tables: ImageTables, findings: Findings) -> None:
     """Check that every claim can be read, and that there is one for every block that has results."""
-    nobody = json.dumps(asdict(NOBODY)).encode()
-    for shape in segments:
+    nobody = NOBODY.to_json()
+    for table in tables:
         newest: dict[int, int] = {}
-        for block in numbers(store, f"claims/{run_id}/{shape.segment:05d}"):
-            for generation in numbers(store, claims_path(run_id, shape.segment, block)):
+        for block in numbers(store, f"claims/{run_id}/{table.number:05d}"):
+            for generation in numbers(store, claims_path(run_id, table.number, block)):
                 newest[block] = generation
-                path = claim_path(run_id, shape.segment, block, generation)
+                path = claim_path(run_id, table.number, block, generation)
                 if read_owner(store, path) == NOBODY and get(store, path) != nobody:
                     detail = "who owns the block cannot be read; it counts as nobody's"
                     findings.add("note", path, detail, partial(put, store, path, nobody))
-        for generation in numbers(store, generations_path(run_id, shape.segment)):
-            arrays = GenerationArrays(store, run_id, shape, generation)
+        for generation in numbers(store, generations_path(run_id, table.number)):
+            arrays = GenerationArrays(store, run_id, table, generation)
             for block in arrays.written_blocks():
-                path = claim_path(run_id, shape.segment, block, generation)
+                path = claim_path(run_id, table.number, block, generation)
                 if newest.get(block, -1) < generation and not exists(store, path):  # it may be quite new
                     detail = "the claim of a block that has results is gone"
                     findings.add("claim_lost", path, detail, partial(put_if_absent, store, path, nobody))

@@ -2,8 +2,8 @@
 
 Nothing here is needed for a catalog to be right while processes die: claims, and results before status, see to that.
 It finds what disks, power cuts and people do: objects that cannot be read or are gone, results that are not what their
-status says; and what processes that died left behind: files half-written, label maps that nothing refers to, segments
-that were never committed.
+status says; and what processes that died left behind: files half-written, label maps that nothing refers to, tables
+of images that were never committed.
 
 What follows from other things in the store is written anew: the metadata of arrays, commits, claims. An image whose
 result is damaged becomes pending, and the next call of `toolkit.segment` works on it. Nothing that is whole is touched,
@@ -35,17 +35,16 @@ def verify_store(store: Store, *, repair: bool, labels: bool) -> Verification:
     findings = Findings(repair)
     watch = Watch(store)
     _check_owners(store, findings, watch)
-    segments = check_images(store, findings)
+    tables = check_images(store, findings)
     n_checked = n_skipped = 0
     held: list[HeldBlock] = []
     for run_id in [name for name in names(store, "runs") if "." not in name]:
-        check_claims(store, run_id, segments, findings)
-        settings = check_run(store, run_id, segments, findings)
-        if settings is not None:
-            for shape in segments:
-                checked, left_out = check_results(store, run_id, settings, shape, watch, findings, labels=labels)
-                n_checked += checked
-                held += left_out
+        check_claims(store, run_id, tables, findings)
+        run = check_run(store, run_id, tables, findings)
+        if run is not None:
+            checked, left_out = check_results(run, watch, findings, labels=labels)
+            n_checked += checked
+            held += left_out
     for block in held:
         while (life := watch.life(block.owner)) == "unknown":  # it beats within seconds, if it lives
             time.sleep(_POLL_SECONDS)

@@ -1,0 +1,71 @@
+"""A catalog as those see it who work on its runs."""
+
+from collections.abc import Collection
+
+import numpy as np
+from zarr.abc.store import Store
+
+from toolkit.catalog.blocks import OwnedBlock, RunBlocks
+from toolkit.catalog.claims import Claim
+from toolkit.catalog.contents import Contents
+from toolkit.catalog.format.owner import Owner
+from toolkit.catalog.format.records import RunSettings, record_run, record_session
+from toolkit.catalog.format.results import Results, RunResults
+from toolkit.catalog.format.tables import ImageTable, ImageTables
+from toolkit.catalog.provenance import Origin, Session
+
+
+class DrivenCatalog:
+    """What drivers need of a catalog."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._contents = Contents(store)
+
+    def image_tables(self) -> ImageTables:
+        """The catalog's tables of images, in the order of their images."""
+        return self._contents.tables()
+
+    def start_run(self, settings: RunSettings, origin: Origin | None = None) -> str:
+        """Enter a run, or find it if the same settings ran before; its id."""
+        return record_run(self.store, settings, origin)
+
+    def start_session(self, run_id: str, owner: Owner, session: Session) -> None:
+        """Note who begins to work on a run."""
+        record_session(self.store, run_id, owner.name, session)
+
+    def run_results(self, run_id: str | None = None) -> RunResults:
+        """What a run, the newest by default, has found out of all images that there are now."""
+        return self._contents.results(run_id)
+
+    def run_blocks(self, run_id: str) -> RunBlocks:
+        """The blocks of a run, to be claimed and worked on."""
+        return RunBlocks(self._contents, run_id)
+
+    # The same by former names, for drivers that do not know the objects above yet.
+
+    def segments(self) -> ImageTables:
+        """As `image_tables`."""
+        return self.image_tables()
+
+    def latest_claim(self, run_id: str, table: ImageTable, block: int) -> Claim | None:
+        """As `RunBlocks.latest_claim`."""
+        return self.run_blocks(run_id).latest_claim(table, block)
+
+    def claim(self, run_id: str, table: ImageTable, block: int, owner: Owner, generation: int = 0) -> OwnedBlock | None:
+        """As `RunBlocks.claim`."""
+        return self.run_blocks(run_id).claim(table, block, owner, generation)
+
+    def uris(self, table: ImageTable, rows: slice) -> np.ndarray:
+        """As `RunBlocks.uris`."""
+        return self.run_blocks("").uris(table, rows)
+
+    def read_results(
+        self, run_id: str, table: ImageTable, rows: slice | None = None, fields: Collection[str] | None = None
+    ) -> Results:
+        """As `RunResults.read`."""
+        return self._contents.results(run_id, ImageTables()).read(table, rows, fields)
+
+    def read_status(self, run_id: str, table: ImageTable) -> np.ndarray:
+        """As `RunResults.status`."""
+        return self._contents.results(run_id, ImageTables()).status(table)
