@@ -191,7 +191,7 @@ class TestNotebook:
         self, tmp_path: Path, small_photos: list[Path]
     ) -> None:
         """The cell that shows the run has ended by the time that a large catalog's images are counted."""
-        slow = "import time\nread = tk.Catalog.read_status\ndef slow(*a):\n    time.sleep(0.3)\n    return read(*a)\n"
-        first = f"{slow}tk.Catalog.read_status = slow\n{RUN}\nrun"
+        slow = "import time\nread = tk.Catalog.run_blocks\ndef slow(*a):\n    time.sleep(0.3)\n    return read(*a)\n"
+        first = f"{slow}tk.Catalog.run_blocks = slow\n{RUN}\nrun"
         outputs = execute(tmp_path, prepare(small_photos), first, "run.wait()", between_cells=0.6)
         assert_final_state([output for cell in outputs for output in cell])

@@ -143,7 +143,7 @@ class TestReach:
     """Label maps go to the driver where the engine does not see the catalog."""
 
     def test_the_drivers_catalog_is_in_reach(self, task: Task) -> None:
-        claim = latest_claim(task.labels.store, task.labels.run_id, task.labels.segment, task.labels.block)
+        claim = latest_claim(task.labels.store, task.labels.run_id, task.labels.table, task.labels.block)
         assert claim is not None
         assert task.labels.is_in_reach(claim.owner.name)
 

@@ -15,8 +15,6 @@ from toolkit.catalog.format.tables import ImageTable, ImageTables
 from toolkit.catalog.owners import Heartbeat, Watch
 from toolkit.catalog.provenance import Session
 
-SegmentShape = ImageTable  # its former name
-
 __all__ = [
     "DONE",
     "ERROR_CODES",
@@ -38,7 +36,6 @@ __all__ = [
     "RunBlocks",
     "RunResults",
     "RunSettings",
-    "SegmentShape",
     "Session",
     "Watch",
 ]

@@ -1,17 +1,13 @@
 """A catalog as those see it who work on its runs."""
 
-from collections.abc import Collection
-
-import numpy as np
 from zarr.abc.store import Store
 
-from toolkit.catalog.blocks import OwnedBlock, RunBlocks
-from toolkit.catalog.claims import Claim
+from toolkit.catalog.blocks import RunBlocks
 from toolkit.catalog.contents import Contents
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.format.records import RunSettings, record_run, record_session
-from toolkit.catalog.format.results import Results, RunResults
-from toolkit.catalog.format.tables import ImageTable, ImageTables
+from toolkit.catalog.format.results import RunResults
+from toolkit.catalog.format.tables import ImageTables
 from toolkit.catalog.provenance import Origin, Session
 
 
@@ -41,31 +37,3 @@ class DrivenCatalog:
     def run_blocks(self, run_id: str) -> RunBlocks:
         """The blocks of a run, to be claimed and worked on."""
         return RunBlocks(self._contents, run_id)
-
-    # The same by former names, for drivers that do not know the objects above yet.
-
-    def segments(self) -> ImageTables:
-        """As `image_tables`."""
-        return self.image_tables()
-
-    def latest_claim(self, run_id: str, table: ImageTable, block: int) -> Claim | None:
-        """As `RunBlocks.latest_claim`."""
-        return self.run_blocks(run_id).latest_claim(table, block)
-
-    def claim(self, run_id: str, table: ImageTable, block: int, owner: Owner, generation: int = 0) -> OwnedBlock | None:
-        """As `RunBlocks.claim`."""
-        return self.run_blocks(run_id).claim(table, block, owner, generation)
-
-    def uris(self, table: ImageTable, rows: slice) -> np.ndarray:
-        """As `RunBlocks.uris`."""
-        return self.run_blocks("").uris(table, rows)
-
-    def read_results(
-        self, run_id: str, table: ImageTable, rows: slice | None = None, fields: Collection[str] | None = None
-    ) -> Results:
-        """As `RunResults.read`."""
-        return self._contents.results(run_id, ImageTables()).read(table, rows, fields)
-
-    def read_status(self, run_id: str, table: ImageTable) -> np.ndarray:
-        """As `RunResults.status`."""
-        return self._contents.results(run_id, ImageTables()).status(table)

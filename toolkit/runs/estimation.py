@@ -18,6 +18,7 @@ from toolkit import arguments
 from toolkit.catalog import PENDING, Catalog, LabelFolder
 from toolkit.catalog.format.layout import RESULT_FIELDS
 from toolkit.catalog.format.records import RunSettings, list_runs
+from toolkit.catalog.format.tables import read_uris
 from toolkit.catalog.store.objects import get, keys
 from toolkit.models import Model, load_model
 from toolkit.runs.settings import check_model, settings_of
@@ -236,19 +237,14 @@ def _pending(catalog: Catalog, settings: RunSettings) -> np.ndarray:
     """Rows of the images that a run has still to segment."""
     if settings.run_id not in list_runs(catalog.store):
         return np.arange(len(catalog))
-    statuses = [catalog.read_status(settings.run_id, shape) for shape in catalog.segments()]
-    return np.flatnonzero(np.concatenate([np.empty(0, dtype=np.uint8), *statuses]) == PENDING)
+    return np.flatnonzero(catalog.run_results(settings.run_id).status_of_all() == PENDING)
 
 
 def _uris(catalog: Catalog, rows: np.ndarray) -> list[str]:
     """URIs of some images, in order."""
-    uris: list[str] = []
-    first = 0
-    for shape in catalog.segments():
-        for row in rows[(rows >= first) & (rows < first + shape.n_images)].tolist():
-            uris += catalog.uris(shape, slice(row - first, row - first + 1)).tolist()
-        first += shape.n_images
-    return uris
+    tables = catalog.image_tables()
+    places = [place for row in rows.tolist() for place in tables.walk(slice(row, row + 1))]
+    return [str(uri) for table, part in places for uri in read_uris(catalog.store, table, part)]
 
 
 def _bytes_per_image(n_classes: int) -> int:

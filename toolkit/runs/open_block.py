@@ -121,7 +121,7 @@ class OpenBlocks:
         opened.note(image, engine)
         if image.error:
             folder = opened.owned.labels
-            self._failures.append(Failure(folder.segment, image.row, folder.generation, image.error, image.message))
+            self._failures.append(Failure(folder.table, image.row, folder.generation, image.error, image.message))
 
     def flush(self) -> list[OpenBlock]:
         """Write what was noted, why images failed first: whatever says `failed` has its message.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from toolkit.catalog import DONE, FAILED, Catalog, OwnedBlock, Owner, SegmentShape, Watch
+from toolkit.catalog import DONE, FAILED, Catalog, ImageTable, OwnedBlock, Owner, Watch
 
 _SECONDS_BETWEEN_LOOKS = 1.0
 
@@ -28,12 +28,12 @@ class Counts:
 class BlockOfWork:
     """A claimed block, and what is to be done in it."""
 
-    shape: SegmentShape
-    """Its segment."""
+    table: ImageTable
+    """Its table of images."""
     owned: OwnedBlock
     """The claim."""
     rows: np.ndarray
-    """Rows of the segment to work on, int64."""
+    """Rows of the table to work on, int64."""
     uris: tuple[str, ...]
     """Their URIs."""
     attempts: dict[int, int]
@@ -65,16 +65,15 @@ class BlockQueue:
         wanted: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._catalog = catalog
-        self._run_id = run_id
+        self._blocks = catalog.run_blocks(run_id)
         self._owner = owner
         self._wanted = wanted
         self._clock = clock
         self._watch = Watch(catalog.store, clock)
-        self._n_segments = 0
+        self._n_tables = 0
         self._grown = False
-        self._candidates: deque[tuple[SegmentShape, int]] = deque()
-        self._held: dict[tuple[SegmentShape, int], str] = {}
+        self._candidates: deque[tuple[ImageTable, int]] = deque()
+        self._held: dict[tuple[ImageTable, int], str] = {}
         self._failed_in: dict[int, np.ndarray] = {}
         self._looked = clock()
 
@@ -85,10 +84,7 @@ class BlockQueue:
 
     def count(self) -> Counts:
         """How many images there are of each status now, whoever worked on them."""
-        counts = np.zeros(3, dtype=np.int64)
-        for shape in self._catalog.segments():
-            status = self._catalog.read_status(self._run_id, shape)
-            counts += [np.count_nonzero(status == number) for number in range(counts.size)]
+        counts = self._blocks.results().counts()
         return Counts(int(counts.sum()), int(counts[DONE]), int(counts[FAILED]))
 
     def look(self, *, at_once: bool = False) -> bool:
@@ -100,18 +96,18 @@ class BlockQueue:
             self._looked = self._clock()
             self._candidates.extend(self._held)
             self._held.clear()
-            segments = self._catalog.segments()
-            for shape in segments[self._n_segments :]:
+            results = self._blocks.results()
+            for table in results.tables[self._n_tables :]:
                 if self._wanted == FAILED:
-                    results = self._catalog.read_results(self._run_id, shape, fields=())
-                    status, self._failed_in[shape.segment] = results.status, results.generation
+                    failed = results.read(table, fields=())
+                    status, self._failed_in[table.number] = failed.status, failed.generation
                 else:
-                    status = self._catalog.read_status(self._run_id, shape)
-                begins = np.arange(0, shape.n_images, shape.block_size)
+                    status = results.status(table)
+                begins = np.arange(0, table.n_images, table.block_size)
                 blocks = np.flatnonzero(np.logical_or.reduceat(status == self._wanted, begins))
-                self._candidates.extend((shape, block) for block in blocks.tolist())
+                self._candidates.extend((table, block) for block in blocks.tolist())
                 self._grown = True
-            self._n_segments = len(segments)
+            self._n_tables = len(results.tables)
         return bool(self._candidates or self._held)
 
     def has_grown(self) -> bool:
@@ -124,35 +120,32 @@ class BlockQueue:
         if not self._candidates:
             self.look()
         while self._candidates:
-            shape, block = self._candidates.popleft()
-            work = self._claim(shape, block)
+            work = self._claim(*self._candidates.popleft())
             if work is not None:
                 return work
         return None
 
     def give_back(self, work: BlockOfWork) -> None:
         """Another driver owns the block now; look after it again later."""
-        self._held[work.shape, work.owned.labels.block] = "another driver"
+        self._held[work.table, work.owned.labels.block] = "another driver"
 
-    def _claim(self, shape: SegmentShape, block: int) -> BlockOfWork | None:
-        claim = self._catalog.latest_claim(self._run_id, shape, block)
+    def _claim(self, table: ImageTable, block: int) -> BlockOfWork | None:
+        claim = self._blocks.latest_claim(table, block)
         alive = claim is not None and claim.owner != self._owner and self._watch.is_alive(claim.owner)
-        rows = shape.rows(block)
-        results = self._catalog.read_results(self._run_id, shape, rows, fields=["attempts"])
+        rows = table.rows(block)
+        results = self._blocks.results().read(table, rows, fields=["attempts"])
         wanted = results.status == self._wanted
         if self._wanted == FAILED:  # not what another driver has tried since
-            wanted &= results.generation <= self._failed_in[shape.segment][rows]
+            wanted &= results.generation <= self._failed_in[table.number][rows]
         found = np.flatnonzero(wanted) + rows.start
         if not found.size:
             return None
         if not alive:
-            owned = self._catalog.claim(
-                self._run_id, shape, block, self._owner, 0 if claim is None else claim.generation + 1
-            )
+            owned = self._blocks.claim(table, block, self._owner, 0 if claim is None else claim.generation + 1)
             if owned is not None:
-                uris = self._catalog.uris(shape, rows)[found - rows.start]
+                uris = self._blocks.uris(table, rows)[found - rows.start]
                 attempts = results.values["attempts"][found - rows.start]
                 before = dict(zip(found.tolist(), attempts.tolist(), strict=True))
-                return BlockOfWork(shape, owned, found, tuple(uris), before)
-        self._held[shape, block] = "another driver" if claim is None else claim.owner.name
+                return BlockOfWork(table, owned, found, tuple(uris), before)
+        self._held[table, block] = "another driver" if claim is None else claim.owner.name
         return None

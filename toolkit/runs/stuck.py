@@ -21,4 +21,4 @@ def take_note(task: Task) -> bool:
 
 
 def _path(task: Task) -> str:
-    return stuck_path(task.labels.run_id, task.labels.segment, task.rows[0])
+    return stuck_path(task.labels.run_id, task.labels.table, task.rows[0])

@@ -38,7 +38,7 @@ class Task:
     work: Work
     """Model, protocol and limits."""
     rows: tuple[int, ...]
-    """Rows of the images in their segment."""
+    """Rows of the images in their table."""
     uris: tuple[str, ...]
     """URI of each image."""
     labels: LabelFolder
@@ -71,7 +71,7 @@ class ImageOutcome:
     """What became of one image."""
 
     row: int
-    """Its row in the segment."""
+    """Its row in the table of images."""
     started: int
     """When work on it began, milliseconds since 1970-01-01 UTC."""
     seconds: float
@@ -131,7 +131,7 @@ class LabelMap:
     """Where one label map lies, and its size."""
 
     row: int
-    """The image's row in the segment."""
+    """The image's row in its table."""
     place: int
     """`LabelPlace.packed`."""
     height: int

@@ -54,11 +54,6 @@ class LabelFolder:
     """Generation that the owner claimed."""
 
     @property
-    def segment(self) -> int:
-        """The table's number, by its former name."""
-        return self.table
-
-    @property
     def key(self) -> tuple[int, int, int]:
         """What tells it from others of its run: table, block and generation."""
         return self.table, self.block, self.generation

@@ -39,11 +39,6 @@ class ImageTable:
     """Rows per block."""
 
     @property
-    def segment(self) -> int:
-        """Its number, by its former name."""
-        return self.number
-
-    @property
     def n_blocks(self) -> int:
         """Number of blocks."""
         return -(-self.n_images // self.block_size)
