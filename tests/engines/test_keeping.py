@@ -4,10 +4,10 @@ import logging
 from typing import Any
 
 import pytest
-from profiles import wait_until
 
 from toolkit.engines import keeping
 from toolkit.engines.keeping import Keeper
+from toolkit.testing.waiting import wait_until
 
 
 class Sets:

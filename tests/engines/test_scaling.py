@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
-from profiles import adapted, wait_until
 
 from toolkit.engines import Cluster, EngineLostError, InProcessExecutor
+from toolkit.testing.profiles import adapted
+from toolkit.testing.waiting import wait_until
 
 QUICK = {"SILENT_SECONDS": "3"}
 CURIOUS = "from toolkit.engines.inside import membership; membership.SECONDS_BETWEEN_QUESTIONS = 0.5"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from profiles import adapted, wait_until
 
 import toolkit as tk
 from toolkit.runs.events import EnginesChanged, Event
+from toolkit.testing.profiles import adapted
+from toolkit.testing.waiting import wait_until
 
 SEED = 20261121
 N_IMAGES = 200

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from everything import EVERYTHING
-from small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
@@ -21,6 +20,7 @@ from toolkit.catalog.store.objects import open_store
 from toolkit.runs import RunError
 from toolkit.testing.failing_store import DisturbedStore, kill_this_process
 from toolkit.testing.s3_server import BUCKET
+from toolkit.testing.small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES]
 """A store fails at every second write (all of them if the environment asks for it), with each of these at a third."""
@@ -107,7 +107,7 @@ def test_a_process_that_dies(
     expected, n_writes = undisturbed
     environment = request.getfixturevalue("s3").environment if kind == "s3" else {}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["small_run", "toolkit.runs", "toolkit.segmentation"])
+    context.set_forkserver_preload(["toolkit.testing.small_run", "toolkit.runs", "toolkit.segmentation"])
     killed = 0
     cases = range(int(after), n_writes, 2 if EVERYTHING else {"local": 12, "s3": 24}[kind])
     for at in cases:

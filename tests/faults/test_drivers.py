@@ -8,12 +8,12 @@ import time
 from pathlib import Path
 
 import pytest
-from small_run import PROTOCOL, small_model
 
 import toolkit as tk
 from benchmarks.torture import torture
 from toolkit.catalog import Heartbeat, Owner
 from toolkit.runs import Event, Waiting
+from toolkit.testing.small_run import PROTOCOL, small_model
 
 DRIVE = Path(__file__).with_name("drive.py")
 SEED = 4

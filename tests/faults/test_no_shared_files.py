@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from profiles import adapted
 
 import toolkit as tk
 from toolkit.runs import RunError
 from toolkit.sources.sftp import CONFIG_VARIABLE
+from toolkit.testing.profiles import adapted
 from toolkit.testing.ssh_server import SshServer
 
 

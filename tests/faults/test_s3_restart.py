@@ -14,7 +14,7 @@ from toolkit import Catalog, Model, Protocol, Run
 from toolkit.catalog.store.remote import StoreLostError
 from toolkit.engines import EngineTaskError
 from toolkit.runs import RunError
-from toolkit.testing.s3_server import BUCKET, S3Server, s3_server
+from toolkit.testing.s3_server import BUCKET, S3Server
 
 SECONDS_AWAY = 3.0
 SEED = 1
@@ -24,11 +24,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:catalog s3.*no answer:RuntimeWar
 
 
 @pytest.fixture
-def server(
-    shared_s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[S3Server]:  # the shared one is there to skip without the program
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     """A server of this test's own."""
-    with s3_server(tmp_path / "server") as server:
+    with S3Server(tmp_path / "server") as server:
         for name, value in server.environment.items():
             monkeypatch.setenv(name, value)
         yield server
@@ -94,7 +92,6 @@ def test_a_server_that_does_not(server: S3Server, many_photos: list[Path], model
     assert run.progress.state == "stopped"
 
     server.start()
-    server.wait()
     before = catalog.to_xarray(run.id)
     done = np.flatnonzero(before.status == "done")
     assert done.size < len(photos)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_run import COMPARED
 
 import toolkit as tk
 from toolkit.catalog import Catalog
 from toolkit.runs import Event, Paused, RunError
 from toolkit.sources import ReadLimits
 from toolkit.testing.slow_link import SlowLink, slow_link
+from toolkit.testing.small_run import COMPARED
 from toolkit.testing.ssh_server import SshServer
 
 LIMITS = ReadLimits(stall_seconds=1.0, retry_seconds=1.0)

@@ -8,17 +8,19 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
-from profiles import adapted, wait_until
 
 import toolkit as tk
-from toolkit.testing.ssh_server import SshServer, make_key, ssh_server
+from toolkit.processes import is_alive
+from toolkit.testing.profiles import adapted
+from toolkit.testing.ssh_server import SshServer, make_key
+from toolkit.testing.waiting import PATIENCE, wait_until
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
 
 
 @pytest.fixture(scope="module")
-def server(sshd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
-    with ssh_server(tmp_path_factory.mktemp("sshd"), HOSTS) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    with SshServer(tmp_path_factory.mktemp("sshd"), HOSTS) as server:
         yield server
 
 
@@ -57,12 +59,12 @@ def test_a_run_on_two_hosts_leaves_nothing_behind_and_keeps_strangers_out(
                 tk.Cluster.connect(connection_file=stranger, timeout=2)
 
         run = tk.segment(cat, "deeplabv3-mobilenetv2-voc", tk.Protocol(crop_size=97), cluster=cluster)
-        run.wait(120)
+        run.wait(PATIENCE)
         assert (run.progress.done, run.progress.failed) == (20, 0)
         engines[0].kill()
         wait_until(lambda: cluster.n_engines == 3 and max(cluster.ids) == 3)  # another takes its place
         engines += [psutil.Process(int(pid)) for pid in cluster.resources()["pid"]]
-    wait_until(lambda: not any(engine.is_running() and engine.status() != "zombie" for engine in engines), 20)
+    wait_until(lambda: not any(map(is_alive, engines)))
 
 
 def test_a_host_that_is_not_the_one_that_is_known_gets_no_engine(
