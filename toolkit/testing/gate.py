@@ -34,19 +34,32 @@ class Gate:
         beside.write_text(str(n))
         beside.rename(self._folder / "let_through")
 
+    def let_more_through(self, n: int) -> None:
+        """Let those through that stand there, and the ``n`` next ones."""
+        self.let_through(len(self.arrived) + n)
+
     def open(self) -> None:
         """Let all through from now on."""
         self.let_through(OPEN)
 
+    def reset(self) -> None:
+        """Close it, as if nobody had come yet."""
+        for ticket in self._tickets():
+            ticket.unlink()
+        self.let_through(0)
+
     @property
     def arrived(self) -> list[int]:
         """Processes that came to the gate, one entry for each image in the order of their coming."""
-        return [int(ticket.read_text() or 0) for ticket in sorted(self._folder.glob("[0-9]*"))]
+        return [int(ticket.read_text() or 0) for ticket in self._tickets()]
 
     @property
     def held(self) -> list[int]:
         """Processes that stood there with an image when last heard of; the dead stand there for ever."""
         return self.arrived[int((self._folder / "let_through").read_text()) :]
+
+    def _tickets(self) -> list[Path]:
+        return sorted(self._folder.glob("[0-9]*"))
 
 
 def waiting_model(folder: Path, seconds: float = 0.0) -> tk.Model:
