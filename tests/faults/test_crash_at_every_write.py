@@ -21,6 +21,7 @@ from toolkit.runs import RunError
 from toolkit.testing.failing_store import DisturbedStore, kill_this_process
 from toolkit.testing.s3_server import BUCKET
 from toolkit.testing.small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
+from toolkit.testing.waiting import PATIENCE
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES]
 """A store fails at every second write (all of them if the environment asks for it), with each of these at a third."""
@@ -115,7 +116,7 @@ def test_a_process_that_dies(
         arguments = (environment, location, images, at, kill_this_process, after)
         process = context.Process(target=run_disturbed, args=arguments)
         process.start()
-        process.join(60)
+        process.join(PATIENCE)
         assert process.exitcode in (0, -signal.SIGKILL)
         killed += process.exitcode != 0
         check(open_store(location), images, model, expected)

@@ -21,6 +21,7 @@ from toolkit.catalog import LabelFolder
 from toolkit.catalog.format.records import read_record
 from toolkit.catalog.format.results import GenerationArrays
 from toolkit.runs import BatchEnded, Counted, Event, Flushed, Run, RunEnded, RunError, RunStarted
+from toolkit.testing.waiting import PATIENCE
 
 
 class TestResults:
@@ -211,26 +212,26 @@ class CancelAfter:
         if isinstance(event, BatchEnded):
             self.done += event.done
             if self.done >= self.n:
-                self.run.result(10).cancel()
+                self.run.result(PATIENCE).cancel()
 
 
 class TestWaiting:
     def test_it_may_have_an_end(self, catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
         hold = threading.Event()
-        run = tk.segment(catalog, model, small_protocol, observers=[lambda event: hold.wait(30)])
+        run = tk.segment(catalog, model, small_protocol, observers=[lambda event: hold.wait(PATIENCE)])
         with pytest.raises(TimeoutError, match=r"goes on after 0\.1 seconds"):
             run.wait(0.1)
         hold.set()
-        run.wait(60)
+        run.wait(PATIENCE)
         assert run.progress.state == "finished"
 
     def test_an_interrupt_cancels_cleanly(self, catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
         runs: Future[Run] = Future()
 
         def interrupt(event: Event) -> None:
-            if isinstance(event, BatchEnded) and not runs.result(30).cancelled.is_set():
+            if isinstance(event, BatchEnded) and not runs.result(PATIENCE).cancelled.is_set():
                 os.kill(os.getpid(), signal.SIGINT)
-                runs.result().cancelled.wait(30)
+                runs.result().cancelled.wait(PATIENCE)
 
         # Whoever is started in the background, as some CI runners start tests, ignores the signal.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -247,7 +248,7 @@ class TestWaiting:
 def wait_once_known(runs: "Future[Run]", run: Run) -> None:
     """Wait for a run, whose observer needs it."""
     runs.set_result(run)
-    run.wait(60)
+    run.wait(PATIENCE)
 
 
 class TestObservers:

@@ -37,7 +37,6 @@ from toolkit.sources import is_remote
 _MOST_LOSSES = 3
 _MOST_LOSSES_IN_A_ROW = 20
 _SECONDS_BETWEEN_LOOKS = 1.0
-_SECONDS_BETWEEN_PROBES = 1.0
 _SECONDS_BETWEEN_COUNTS = 30.0
 
 
@@ -57,6 +56,8 @@ class DriverOptions:
     """An engine that gets no further with an image for so long is given up; None: for as long as it takes."""
     time_to_live: float = TIME_TO_LIVE
     """Seconds of silence after which other drivers take over."""
+    probe_seconds: float = 1.0
+    """While a server of images is out of reach, it is tried again after so many seconds."""
 
 
 class Driver:
@@ -179,7 +180,7 @@ class Driver:
                 for future in ended:
                     self._collect(future, *self._running.pop(future))
             elif self._at_hand and not self._cancelled.is_set():
-                self._cancelled.wait(_SECONDS_BETWEEN_PROBES)
+                self._cancelled.wait(self._options.probe_seconds)
             elif self._cancelled.is_set() or not self._queue.look(at_once=not self._queue.holders):
                 return
             elif self._queue.holders:
@@ -306,7 +307,7 @@ class Driver:
             self._reached_at = time.monotonic()
             self._at_hand.note_reached(task.uris[: len(outcome.images)])
         if outcome.unreachable and self._reached_at < since:
-            self._probe_at = time.monotonic() + _SECONDS_BETWEEN_PROBES
+            self._probe_at = time.monotonic() + self._options.probe_seconds
             if not self._paused:
                 self._paused = True
                 self._emit(Paused(outcome.unreachable))
