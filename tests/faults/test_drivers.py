@@ -20,15 +20,20 @@ from toolkit.testing.waiting import PATIENCE, wait_until
 
 DRIVE = Path(__file__).with_name("drive.py")
 SEED = 4
-STRANGER = Owner(host="far", place="another machine")
 
 
 @pytest.fixture
-def held_back(catalog: tk.Catalog, model: tk.Model, gate: Gate) -> tk.Run:
+def stranger() -> Owner:
+    """A driver of another machine, of which nothing is known but what it writes."""
+    return Owner(host="far", place="another machine")
+
+
+@pytest.fixture
+def held_back(catalog: tk.Catalog, model: tk.Model, gate: Gate, stranger: Owner) -> tk.Run:
     """A run that stood at the gate while the stranger claimed the last of the five blocks."""
     run = tk.segment(catalog, model, PROTOCOL, batch_size=1)
     wait_until(lambda: gate.held)
-    assert catalog.claim(run.id, catalog.segments()[0], 4, STRANGER, 0) is not None
+    assert catalog.claim(run.id, catalog.segments()[0], 4, stranger, 0) is not None
     gate.open()
     return run
 
@@ -47,22 +52,22 @@ def test_they_share_the_images_and_do_none_twice(catalog: tk.Catalog, model: tk.
 
 class TestAStranger:
     def test_what_it_holds_is_left_alone_while_it_lives(
-        self, catalog: tk.Catalog, request: pytest.FixtureRequest
+        self, catalog: tk.Catalog, stranger: Owner, request: pytest.FixtureRequest
     ) -> None:
-        with Heartbeat(catalog.store, STRANGER, time_to_live=PATIENCE):
+        with Heartbeat(catalog.store, stranger, time_to_live=PATIENCE):
             run = request.getfixturevalue("held_back")
             wait_until(lambda: run.progress.waiting_for)
             assert run.progress.state == "running"
-            assert run.progress.waiting_for == (STRANGER.name,)
-            assert f"what is left is with {STRANGER.name}" in str(run.progress)
+            assert run.progress.waiting_for == (stranger.name,)
+            assert f"what is left is with {stranger.name}" in str(run.progress)
             assert (catalog.to_xarray().status.values[32:] == "pending").all()
         run.wait(PATIENCE)  # the other one ended: what it held is free
         assert (run.progress.state, run.progress.done) == ("finished", len(catalog))
 
     def test_what_it_held_is_taken_over_once_it_is_silent(
-        self, catalog: tk.Catalog, request: pytest.FixtureRequest
+        self, catalog: tk.Catalog, stranger: Owner, request: pytest.FixtureRequest
     ) -> None:
-        Heartbeat(catalog.store, STRANGER, time_to_live=1.5)._beat()  # and never again
+        Heartbeat(catalog.store, stranger, time_to_live=1.5)._beat()  # and never again
         run = request.getfixturevalue("held_back")
         run.wait(PATIENCE)
         assert (run.progress.state, run.progress.done) == ("finished", len(catalog))
@@ -71,9 +76,9 @@ class TestAStranger:
         assert claim.generation == 1
 
     def test_a_run_that_waits_for_it_can_be_cancelled(
-        self, catalog: tk.Catalog, request: pytest.FixtureRequest
+        self, catalog: tk.Catalog, stranger: Owner, request: pytest.FixtureRequest
     ) -> None:
-        with Heartbeat(catalog.store, STRANGER, time_to_live=PATIENCE):
+        with Heartbeat(catalog.store, stranger, time_to_live=PATIENCE):
             run = request.getfixturevalue("held_back")
             wait_until(lambda: run.progress.waiting_for)
             run.cancel()

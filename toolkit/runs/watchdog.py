@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from toolkit.catalog.format.layout import stuck_path
 from toolkit.catalog.store.objects import get, put, remove
@@ -24,10 +25,12 @@ class Watchdog:
     (native code that never comes back holds the interpreter), faulthandler ends the process some seconds later.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, end: Callable[[int], object] = os._exit) -> None:
+        self._clock = clock
+        self._end = end
         self._task: Task | None = None
         self._leaves_notes = False
-        self._kicked = time.monotonic()
+        self._kicked = clock()
         self._armed = -math.inf
         self._thread: threading.Thread | None = None
 
@@ -36,6 +39,7 @@ class Watchdog:
         if task.image_seconds is None:
             return
         self._leaves_notes = leaves_notes
+        self._kicked = self._clock()  # first, so that no earlier time counts for this task
         self._task = task
         self.kick()
         if self._thread is None:
@@ -44,7 +48,7 @@ class Watchdog:
 
     def kick(self) -> None:
         """Something was got on with."""
-        self._kicked = time.monotonic()
+        self._kicked = self._clock()
         # It starts a thread every time, which is dear to those who kick often.
         if self._kicked - self._armed < _SECONDS_BETWEEN_ARMING:
             return
@@ -63,12 +67,13 @@ class Watchdog:
         while True:
             time.sleep(_POLL_SECONDS)
             task = self._task
-            if task is None or task.image_seconds is None or time.monotonic() - self._kicked < task.image_seconds:
+            if task is None or task.image_seconds is None or self._clock() - self._kicked < task.image_seconds:
                 continue
             if len(task.rows) == 1 and self._leaves_notes:
                 folder = task.labels
                 put(folder.store, stuck_path(folder.run_id, folder.segment, task.rows[0]), b"")
-            os._exit(_EXIT_CODE)
+            self._end(_EXIT_CODE)
+            return
 
 
 def gave_up(task: Task) -> bool:
