@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from PIL import Image
 
@@ -13,6 +14,9 @@ from toolkit.sources.sftp import CONFIG_VARIABLE
 from toolkit.testing.s3_server import S3Server
 from toolkit.testing.servers import UnavailableError
 from toolkit.testing.ssh_server import SshServer
+
+hypothesis.settings.register_profile("segscape", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("segscape")
 
 SMALL = (96, 64)  # width, height: one tile of `small_protocol`
 

@@ -137,7 +137,7 @@ def test_one_that_slept_too_long_lets_go(tmp_path: Path, many_photos: list[Path]
     driver = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         gate.let_through(6)
-        wait_until(lambda: not cat.runs().empty and cat.runs().done.iloc[0])
+        wait_until(lambda: driver.poll() is not None or (not cat.runs().empty and cat.runs().done.iloc[0]))
         driver.send_signal(signal.SIGSTOP)
         run = tk.segment(cat, model, PROTOCOL, batch_size=1, flush_seconds=0.2)
         wait_until(lambda: os.getpid() in gate.held)  # it has taken over
