@@ -1,5 +1,6 @@
 """What tests of several packages share: small real photos, the built-in model, private servers; and which are quick."""
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,6 +62,35 @@ def make_photos() -> MakePhotos:
 def small_photos(make_photos: MakePhotos, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The ten samples, small; not to be changed by a test."""
     return make_photos(tmp_path_factory.mktemp("photos"))
+
+
+WHOLE_FOLDERS = {"browser", "faults", "hpc", "notebooks"}
+STARTED = {"Cluster", "S3Server", "SshServer", "SlurmSite"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make check` leaves out.
+
+    Of some folders that is all. Elsewhere it is each test that names something that is started, or depends on a fixture
+    that does: engines or servers.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and (
+            WHOLE_FOLDERS & set(item.path.parts) or any(map(_starts_something, _functions_of(item)))
+        ):
+            item.add_marker("starts_something")
+
+
+def _functions_of(item: pytest.Function) -> Iterator[Callable[..., object]]:
+    yield item.function
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        for definition in definitions:
+            yield definition.func
+
+
+def _starts_something(function: Callable[..., object]) -> bool:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not STARTED.isdisjoint(code.co_names)
 
 
 @pytest.hookimpl(wrapper=True)
