@@ -69,16 +69,19 @@ STARTED = {"Cluster", "S3Server", "SshServer", "SlurmSite"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what `make check` leaves out.
+    """Mark what `make check` leaves out, and have files that hold such tests begun first, since they take longest.
 
     Of some folders that is all. Elsewhere it is each test that names something that is started, or depends on a fixture
     that does: engines or servers.
     """
+    long: set[Path] = set()
     for item in items:
         if isinstance(item, pytest.Function) and (
             WHOLE_FOLDERS & set(item.path.parts) or any(map(_starts_something, _functions_of(item)))
         ):
             item.add_marker("starts_something")
+            long.add(item.path)
+    items.sort(key=lambda item: (item.path not in long, not WHOLE_FOLDERS & set(item.path.parts)))
 
 
 def _functions_of(item: pytest.Function) -> Iterator[Callable[..., object]]:
