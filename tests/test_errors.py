@@ -43,13 +43,15 @@ def there_are() -> dict[str, type[ToolkitError]]:
 
 
 def strays() -> list[str]:
-    """Public errors of the toolkit that are outside the tree."""
+    """Public errors of the toolkit that are outside the tree; those of arguments are Python's own kinds."""
     return [
         f"{module.__name__}.{name}"
         for module in _modules()
         for name, value in vars(module).items()
         if isinstance(value, type)
         and issubclass(value, Exception)
+        and not issubclass(value, Warning)
+        and module.__name__ != "toolkit.arguments"
         and value.__module__ == module.__name__
         and not name.startswith("_")
         and not issubclass(value, ToolkitError)
