@@ -38,8 +38,8 @@ PARAMETERS = {
     "evaluate": "catalog runs targets dataset classes missing border_width",
     "explore": "catalog run covariate min_fraction shown overlays overlay_sheet publication",
     "segment": (
-        "images catalog model preset scales crop_size stride flip fields soft_composition precision labels retry_failed "
-        "cluster engines cache_gb"
+        "images catalog model preset scales crop_size stride flip fields soft_composition precision labels "
+        "retry_failed cluster engines cache_gb"
     ),
 }
 
