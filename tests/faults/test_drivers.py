@@ -157,9 +157,9 @@ def test_one_that_slept_too_long_lets_go(tmp_path: Path, many_photos: list[Path]
 
 
 def test_torture(tmp_path: Path) -> None:
-    """Three drivers and six disturbances; if the environment asks for it, four and fifty, and thousands of images."""
+    """Three drivers and ten disturbances; if the environment asks for it, four and fifty, and thousands of images."""
     print(f"seed {SEED}")
-    size = {"n_images": 300, "n_drivers": 3, "n_events": 6}
+    size = {"n_images": 300, "n_drivers": 3, "n_events": 10}
     if EVERYTHING:
         size = {"n_images": 3000, "n_drivers": 4, "n_events": 50}
     outcome = torture(tmp_path, str(tmp_path / "tortured.zarr"), **size, seconds=0.01, seed=SEED)
