@@ -1,12 +1,14 @@
 # make demo   set everything up and segment the sample photos      make test   set everything up and run all checks
-# make lab    open JupyterLab on the notebooks                     make clean  remove what the demo wrote
+# make lab    open JupyterLab on the notebooks                     make check  the checks that need no engine and no server
+# make format mend what can be mended                              make clean  remove what the demo wrote
 
 PYTHON ?= python3
 BIN := .venv/bin
+ON_TWO_CORES := -n 2 --dist loadfile --no-loadscope-reorder
 DEMO := output/demo
 CATALOG := data_catalog/demo.zarr
 
-.PHONY: demo test lab format clean
+.PHONY: demo test check lint lab format clean
 
 demo: .venv/.demo
 	$(BIN)/segscape run notebooks/segment.ipynb -o $(DEMO)/segment.ipynb --html $(DEMO)/segment.html \
@@ -21,13 +23,18 @@ demo: .venv/.demo
 		"$(DEMO)/segment.ipynb   the notebook that did the work, as it ran" \
 		"$(CATALOG)      every result; toolkit.Catalog.open(...).to_xarray()"
 
-test: .venv/.test
+test: .venv/.test programs lint
+	$(BIN)/pytest $(ON_TWO_CORES)
+
+check: .venv/.test lint
+	$(BIN)/pytest $(ON_TWO_CORES) -m "not starts_something"
+
+lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lab: .venv/.lab
 	$(BIN)/jupyter lab notebooks/segment.ipynb
@@ -53,7 +60,6 @@ clean:
 	@echo "setting up .venv (some minutes the first time)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
 	@touch $@
-.venv/.test: | programs
 
 # What some tests call: a C++ compiler (by torch.compile), an SSH server, a scheduler.
 .PHONY: programs

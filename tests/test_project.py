@@ -18,7 +18,8 @@ import toolkit
 
 ROOT = Path(__file__).resolve().parent.parent
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT = PYPROJECT["project"]
 
 CONDA_NAMES = {"torch": "pytorch"}  # where conda-forge calls it otherwise
 
@@ -41,6 +42,12 @@ def requirements(extra: str | None = None) -> list[Requirement]:
     """The project's dependencies, or those of an extra, without itself."""
     listed = PROJECT["dependencies"] if extra is None else PROJECT["optional-dependencies"][extra]
     return [found for found in map(Requirement, listed) if found.name != PROJECT["name"]]
+
+
+def layers() -> list[list[str]]:
+    """Packages by floor, the highest first, as import-linter holds them."""
+    (contract,) = [one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one["type"] == "layers"]
+    return [sorted(layer.split(" | "), key=layer.index) for layer in contract["layers"]]
 
 
 EVERYTHING = [found for extra in (None, *PROJECT["optional-dependencies"]) for found in requirements(extra)]
@@ -113,6 +120,24 @@ class TestFiles:
         named = {name for piece in code for name in re.findall(r"\bmake (?:[A-Z]+=\S+ )*([a-z][\w-]*)", piece)}
         assert named
         assert named <= targets
+
+    def test_contributors_are_told_the_floors_that_are_checked(self) -> None:
+        text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        rows = re.findall(r"^\| (`toolkit\..*?) \|", text, flags=re.MULTILINE)
+        assert [re.findall(r"`([\w.]+)`", row) for row in rows] == layers()
+
+    def test_every_part_of_the_package_has_a_floor(self) -> None:
+        files = [*(ROOT / "toolkit").glob("*.py"), *(path.parent for path in (ROOT / "toolkit").glob("*/__init__.py"))]
+        parts = {f"toolkit.{path.stem}" for path in files} - {"toolkit.__init__"}
+        assert parts == {name for layer in layers() for name in layer}
+
+    def test_only_tests_and_benchmarks_use_the_test_kit(self) -> None:
+        using = [
+            str(path.relative_to(ROOT))
+            for path in (ROOT / "toolkit").rglob("*.py")
+            if "toolkit.testing" in path.read_text(encoding="utf-8") and "testing" not in path.parts
+        ]
+        assert using == []
 
     def test_no_file_names_a_package_registry(self) -> None:
         listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

@@ -268,5 +268,7 @@ def _wait_for_at_exit(operation: Operation[Any]) -> None:
 
 def _wait_for_all() -> None:
     for operation in list(_running):
+        if operation.paused.is_set():  # nobody is left who could resume it
+            operation.cancel()
         with contextlib.suppress(OperationError):
             operation.wait()

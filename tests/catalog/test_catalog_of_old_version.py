@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from small_run import PROTOCOL, small_model
 
 import toolkit as tk
+from toolkit.testing.small_run import PROTOCOL, small_model
 
 ASSET = Path(__file__).parents[1] / "assets" / "catalog-0.1.0.tar.xz"
 

@@ -16,7 +16,6 @@ import xarray as xr
 from claiming import claim_next
 from everything import EVERYTHING
 from kinds_of_stores import Note
-from small_run import N_IMAGES, assert_same, make_images, run, small_model
 from zarr.abc.store import Store
 from zarr.storage import LocalStore, MemoryStore
 
@@ -26,6 +25,7 @@ from toolkit.catalog.errors import DamagedError
 from toolkit.catalog.format.layout import generation_path, label_path
 from toolkit.catalog.store.objects import get, keys, numbers, put, remove, remove_all
 from toolkit.catalog.verifying.verification import Verification
+from toolkit.testing.small_run import N_IMAGES, assert_same, make_images, run, small_model
 
 pytestmark = pytest.mark.usefixtures("quick_lives")
 

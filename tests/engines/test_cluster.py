@@ -17,14 +17,13 @@ import ipyparallel
 import pandas as pd
 import psutil
 import pytest
-from profiles import wait_until
 
 from toolkit import paths
 from toolkit.engines import Cluster
 from toolkit.engines import profiles as engine_profiles
 from toolkit.engines.environment import usable_cores
 from toolkit.engines.launched_cluster import LaunchedCluster
-from toolkit.testing.waiting import GO, begin_and_wait, n_begun
+from toolkit.testing.waiting import GO, begin_and_wait, n_begun, wait_until
 
 ANSWER = 60.0
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-from profiles import wait_until
 
 from toolkit.engines import (
     Cluster,
@@ -21,7 +20,7 @@ from toolkit.engines import (
     NoEnginesError,
 )
 from toolkit.testing.executor_suite import ANSWER, ExecutorTests
-from toolkit.testing.waiting import GO, begin_and_wait, n_begun
+from toolkit.testing.waiting import GO, begin_and_wait, n_begun, wait_until
 
 Survivors = Callable[[Iterable[psutil.Process], float], list[psutil.Process]]
 

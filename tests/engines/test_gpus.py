@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
-from profiles import adapted, wait_until
 
 from toolkit.engines import Cluster
 from toolkit.engines.inside import devices
+from toolkit.testing.profiles import adapted
+from toolkit.testing.waiting import wait_until
 
 STAND_IN = '''
 """Two GPUs."""

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from profiles import adapted
 
 from toolkit.engines import Cluster, started_engines
 from toolkit.engines.launchers.jobs import COMMANDS, parse
 from toolkit.engines.started_engines import StartedEngines
 from toolkit.paths import clusters
+from toolkit.testing.profiles import adapted
 
 ANSWERS = {
     "slurm": "12      1       \n12      1       \n13      4       \n",

@@ -5,10 +5,10 @@ import signal
 from typing import Any
 
 import pytest
-from profiles import wait_until
 
 from toolkit.engines import keeping
 from toolkit.engines.keeping import Keeper
+from toolkit.testing.waiting import wait_until
 
 
 class Engines:

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from profiles import wait_until
 
 from toolkit.engines import Cluster, Executor, InProcessExecutor, NoEnginesError, start_together
 from toolkit.engines.inside.gate import Gate
 from toolkit.testing.executor_suite import ANSWER
-from toolkit.testing.waiting import GO, begin_and_wait, n_begun
+from toolkit.testing.waiting import GO, begin_and_wait, n_begun, wait_until
 
 
 @pytest.fixture

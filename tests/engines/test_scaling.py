@@ -11,12 +11,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from profiles import adapted, wait_until
 
 from toolkit.engines import Cluster, EngineLostError, InProcessExecutor
 from toolkit.engines.environment import usable_cores
 from toolkit.processes import is_alive
-from toolkit.testing.waiting import GO, begin_and_hold, begin_and_wait, n_begun
+from toolkit.testing.profiles import adapted
+from toolkit.testing.waiting import GO, begin_and_hold, begin_and_wait, n_begun, wait_until
 
 QUICK = {"SILENT_SECONDS": "3"}
 CURIOUS = "from toolkit.engines.inside import membership; membership.SECONDS_BETWEEN_QUESTIONS = 0.5"

@@ -1,18 +1,19 @@
-"""A driver to be killed: ``drive.py CATALOG PROTOCOL N_ENGINES [TIME_TO_LIVE]``; without engines, in its process."""
+"""A driver to be killed: ``drive.py CATALOG BUNDLE N_ENGINES [TIME_TO_LIVE]``; without engines, in its process."""
 
 import json
 import sys
 
 import toolkit as tk
+from toolkit.testing.gate import PROTOCOL
 
 
-def main(path: str, protocol: str, n_engines: int, time_to_live: float) -> None:
-    catalog, settings = tk.Catalog.open(path), tk.Protocol(**json.loads(protocol))
-    model = tk.load_model("deeplabv3-mobilenetv2-voc")
+def main(path: str, bundle: str, n_engines: int, time_to_live: float) -> None:
+    catalog, model = tk.Catalog.open(path), tk.load_model(bundle)
     cluster = tk.Cluster.start("local", n=n_engines) if n_engines else None
     pids = [] if cluster is None else cluster.resources()["pid"].tolist()
     print(json.dumps(pids), flush=True)
-    tk.segment(catalog, model, settings, cluster=cluster, flush_seconds=0.2, time_to_live=time_to_live).wait()
+    options = {"batch_size": 1, "flush_seconds": 0.2, "time_to_live": time_to_live}
+    tk.segment(catalog, model, PROTOCOL, cluster=cluster, **options).wait()  # type: ignore[arg-type]
     if cluster is not None:
         cluster.stop()
 

@@ -1,4 +1,7 @@
-"""A reader that never rests: ``poll.py CATALOG`` reads the results until nothing is pending, and prints what it saw."""
+"""A reader that never rests: ``poll.py CATALOG`` reads the results until nothing is pending.
+
+Whenever more is done than before, it prints how much is, and which rows it ever found to be wrong.
+"""
 
 import json
 import sys
@@ -10,7 +13,8 @@ from toolkit.catalog import Catalog, CatalogError
 
 def main(path: str) -> None:
     catalog = Catalog.open(path)
-    polls, wrong, states = 0, [], set()
+    wrong: list[int] = []
+    n_done = 0
     print("ready", flush=True)
     while True:
         try:
@@ -19,9 +23,7 @@ def main(path: str) -> None:
             if "no runs yet" not in str(error):
                 raise
             continue
-        polls += 1
         done = table.status.values == "done"
-        states.add(int(done.sum()))
         sums = table.composition.values.sum(axis=1)
         off = done & ~(np.abs(sums - 1) <= 1e-5)
         off |= done & ((table.height.values == 0) | (table.attempts.values != 1) | np.isnan(table.seconds.values))
@@ -33,9 +35,11 @@ def main(path: str) -> None:
             shares = np.bincount(labels.ravel(), minlength=table.sizes["class_name"]) / labels.size
             if not np.allclose(shares, table.composition.values[newest], atol=1e-5):
                 wrong.append(newest)
+        if done.sum() != n_done:
+            n_done = int(done.sum())
+            print(json.dumps({"done": n_done, "wrong": wrong}), flush=True)
         if not (table.status.values == "pending").any():
             break
-    print(json.dumps({"polls": polls, "wrong": wrong, "states": sorted(states)}), flush=True)
 
 
 if __name__ == "__main__":

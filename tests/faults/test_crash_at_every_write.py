@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import xarray as xr
 from everything import EVERYTHING
-from small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
 from zarr.abc.store import Store
 from zarr.storage import MemoryStore
 
@@ -21,9 +20,11 @@ from toolkit.catalog.store.objects import open_store
 from toolkit.runs import RunError
 from toolkit.testing.failing_store import DisturbedStore, kill_this_process
 from toolkit.testing.s3_server import BUCKET
+from toolkit.testing.small_run import N_IMAGES, assert_same, make_images, run, run_disturbed, small_model
+from toolkit.testing.waiting import PATIENCE
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES]
-"""A store fails at every second write (all of them if the environment asks for it), with each of these at a third."""
+"""A store fails at every third write (all of them if the environment asks for it), with each of these at a third."""
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +84,7 @@ def test_a_store_that_fails(
 ) -> None:
     expected, n_writes = undisturbed
     stopped = 0
-    cases = range(ERRORS.index(number), n_writes, 3 if EVERYTHING else 6)
+    cases = range(ERRORS.index(number), n_writes, 3 if EVERYTHING else 9)
     for at in cases:
         store = MemoryStore()
         message = what_stops(DisturbedStore(store, at, functools.partial(fail, number)), images, model)
@@ -107,15 +108,15 @@ def test_a_process_that_dies(
     expected, n_writes = undisturbed
     environment = request.getfixturevalue("s3").environment if kind == "s3" else {}
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["small_run", "toolkit.runs", "toolkit.segmentation"])
+    context.set_forkserver_preload(["toolkit.testing.small_run", "toolkit.runs", "toolkit.segmentation"])
     killed = 0
-    cases = range(int(after), n_writes, 2 if EVERYTHING else {"local": 12, "s3": 24}[kind])
+    cases = range(int(after), n_writes, 2 if EVERYTHING else {"local": 16, "s3": 32}[kind])
     for at in cases:
         location = f"s3://{BUCKET}/{uuid.uuid4().hex}" if environment else str(tmp_path / f"{at}.zarr")
         arguments = (environment, location, images, at, kill_this_process, after)
         process = context.Process(target=run_disturbed, args=arguments)
         process.start()
-        process.join(60)
+        process.join(PATIENCE)
         assert process.exitcode in (0, -signal.SIGKILL)
         killed += process.exitcode != 0
         check(open_store(location), images, model, expected)

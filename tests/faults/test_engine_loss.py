@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,32 +12,34 @@ import toolkit as tk
 from toolkit import Catalog, Cluster, Model, Protocol, Run
 from toolkit.engines import NoEnginesError
 from toolkit.runs import EngineLost, Event, RunError
+from toolkit.testing.gate import Gate
+from toolkit.testing.waiting import PATIENCE, wait_until
 
 
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
-    """Two engines of which a test may kill any."""
+@pytest.fixture(scope="module")
+def cluster(gate_of_the_module: Gate) -> Iterator[Cluster]:
+    """Two engines of which a test may kill any: others take their places."""
     with Cluster.start("local", n=2) as cluster:
         yield cluster
 
 
-def wait_for(run: Run, n_done: int) -> None:
-    deadline = time.monotonic() + 60
-    while run.progress.done < n_done:
-        assert run.progress.state == "running"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def begin(catalog: Catalog, model: Model, protocol: Protocol, cluster: Cluster, gate: Gate) -> tuple[Run, list[int]]:
+    """A run of which some images are done, and each of two engines stands at the gate with another; their pids."""
+    wait_until(lambda: cluster.n_engines == 2)
+    pids = cluster.resources()["pid"].astype(int).tolist()
+    run = tk.segment(catalog, model, protocol, cluster=cluster, batch_size=1, flush_seconds=0.2)
+    gate.let_through(6)
+    wait_until(lambda: run.progress.done >= 2 and set(gate.held) == set(pids))
+    return run, pids
 
 
-def test_one_of_two(cluster: Cluster, catalog: Catalog, model: Model, protocol: Protocol) -> None:
-    events: list[Event] = []
-    pids = cluster.resources()["pid"].tolist()
-    run = tk.segment(catalog, model, protocol, cluster=cluster, flush_seconds=0.2, observers=[events.append])
-    wait_for(run, 6)
+def test_one_of_two(cluster: Cluster, catalog: Catalog, model: Model, protocol: Protocol, gate: Gate) -> None:
+    run, pids = begin(catalog, model, protocol, cluster, gate)
     os.kill(pids[0], signal.SIGKILL)
-    run.wait(60)
+    gate.open()
+    run.wait(PATIENCE)
     assert (run.progress.state, run.progress.done, run.progress.failed) == ("finished", len(catalog), 0)
-    assert run.progress.engines_lost == len([event for event in events if isinstance(event, EngineLost)]) >= 1
+    assert run.progress.engines_lost >= 1
     table = catalog.to_xarray(run.id)
     assert set(table.status.values) == {"done"}
     assert np.allclose(table.composition.sum("class_name"), 1)
@@ -47,43 +48,36 @@ def test_one_of_two(cluster: Cluster, catalog: Catalog, model: Model, protocol: 
         assert catalog.labels(run.id, image).shape == (64, 96)
 
 
-def test_both_are_replaced(cluster: Cluster, catalog: Catalog, model: Model, protocol: Protocol) -> None:
-    pids = cluster.resources()["pid"].tolist()
-    run = tk.segment(catalog, model, protocol, cluster=cluster, flush_seconds=0.2)
-    wait_for(run, 6)
+def test_both_are_replaced(cluster: Cluster, catalog: Catalog, model: Model, protocol: Protocol, gate: Gate) -> None:
+    run, pids = begin(catalog, model, protocol, cluster, gate)
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    run.wait(120)
+    gate.open()
+    run.wait(PATIENCE)
     assert (run.progress.state, run.progress.done, run.progress.failed) == ("finished", len(catalog), 0)
-    assert run.progress.engines_lost >= 1
+    assert run.progress.engines_lost >= 2
     assert not set(pids) & set(cluster.resources()["pid"])
 
 
-def test_both_without_replacement(catalog: Catalog, model: Model, protocol: Protocol) -> None:
+def test_both_without_replacement(catalog: Catalog, model: Model, protocol: Protocol, gate: Gate) -> None:
+    events: list[Event] = []
     with Cluster.start("local", n=2, replace=False) as cluster:
-        pids = cluster.resources()["pid"].tolist()
-        run = tk.segment(catalog, model, protocol, cluster=cluster, flush_seconds=0.2)
-        wait_for(run, 6)
+        run, pids = begin(catalog, model, protocol, cluster, gate)
         for pid in pids:
             os.kill(pid, signal.SIGKILL)
-        _stops_without_engines(run, catalog, model, protocol)
-
-
-def _stops_without_engines(run: Run, catalog: Catalog, model: Model, protocol: Protocol) -> None:
-    begin = time.monotonic()
-    with pytest.raises(RunError, match=r"(?s)all engines have died.*make the same call again") as caught:
-        run.wait(60)
-    assert time.monotonic() - begin < 60
+        with pytest.raises(RunError, match=r"(?s)all engines have died.*make the same call again") as caught:
+            run.wait(PATIENCE)
     assert isinstance(caught.value.__cause__, NoEnginesError)
     assert run.progress.state == "stopped"
     before = catalog.to_xarray(run.id)
     done = np.flatnonzero(before.status == "done")
-    assert 6 <= done.size == run.progress.done < len(catalog)
+    assert 2 <= done.size == run.progress.done < len(catalog)
     assert set(before.status.values) == {"done", "pending"}  # no image is blamed for it
 
-    with Cluster.start("local", n=2) as another:
-        again = tk.segment(catalog, model, protocol, cluster=another)
-        again.wait(60)
+    gate.open()
+    again = tk.segment(catalog, model, protocol, observers=[events.append])
+    again.wait(PATIENCE)
+    assert not any(isinstance(event, EngineLost) for event in events)
     assert again.progress.processed == len(catalog) - done.size
     after = catalog.to_xarray(run.id)
     assert set(after.status.values) == {"done"}

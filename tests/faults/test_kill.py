@@ -17,19 +17,12 @@ import xarray as xr
 import toolkit as tk
 from toolkit import Catalog, Model, Protocol
 from toolkit.catalog import DONE
+from toolkit.processes import is_alive
+from toolkit.testing.gate import Gate
+from toolkit.testing.waiting import wait_until
 
 DRIVE = Path(__file__).with_name("drive.py")
 WHO_AND_WHEN = ["engine", "started", "seconds"]
-
-
-@pytest.fixture(scope="session")
-def undisturbed(
-    model: Model, protocol: Protocol, many_photos: list[Path], tmp_path_factory: pytest.TempPathFactory
-) -> Catalog:
-    """The catalog of a run that nobody disturbed."""
-    catalog = Catalog.create(tmp_path_factory.mktemp("undisturbed") / "demo.zarr", many_photos, block_size=8)
-    tk.segment(catalog, model, protocol).wait()
-    return catalog
 
 
 @dataclass(frozen=True)
@@ -51,22 +44,22 @@ def rows_of(catalog: Catalog) -> Rows:
     return Rows(np.flatnonzero(results.status == DONE), results.values["started"], results.generation)
 
 
-def start_driver(catalog: Catalog, protocol: Protocol, n_engines: int) -> "subprocess.Popen[str]":
-    path = str(catalog.store.root)  # type: ignore[attr-defined]
-    command = [sys.executable, str(DRIVE), path, json.dumps(protocol.to_dict()), str(n_engines)]
+def start_driver(catalog: Catalog, model: Model, n_engines: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, str(DRIVE), str(catalog.store.root), model.source, str(n_engines)]  # type: ignore[attr-defined]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def kill_when(catalog: Catalog, driver: "subprocess.Popen[str]", n_done: int, then_wait: float) -> None:
     """Kill -9 a driver soon after the catalog shows so many images done."""
-    deadline = time.monotonic() + 60
-    while catalog.runs().empty or rows_of(catalog).done.size < n_done:
+
+    def are_done() -> bool:
         assert driver.poll() is None, f"the driver ended by itself: {driver.communicate()[1]}"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    time.sleep(then_wait)
+        return not catalog.runs().empty and rows_of(catalog).done.size >= n_done
+
+    wait_until(are_done)
+    time.sleep(then_wait)  # some moment of what it does then
     driver.send_signal(signal.SIGKILL)
-    driver.wait(10)
+    driver.communicate()
 
 
 def assert_nothing_done_again(before: Rows, after: Rows) -> None:
@@ -87,44 +80,49 @@ def assert_equal_to(undisturbed: Catalog, catalog: Catalog) -> None:
         np.testing.assert_array_equal(catalog.labels(None, image), undisturbed.labels(None, image))
 
 
-def test_a_run_in_the_driver(undisturbed: Catalog, catalog: Catalog, model: Model, protocol: Protocol) -> None:
-    seed = random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
+def test_a_run_in_the_driver(
+    undisturbed: Catalog, catalog: Catalog, model: Model, protocol: Protocol, gate: Gate, chance: random.Random
+) -> None:
     before = Rows(*np.zeros((3, 0), dtype=int))
     for _ in range(2):
-        driver = start_driver(catalog, protocol, n_engines=0)
-        kill_when(catalog, driver, before.done.size + chance.randrange(1, 10), chance.uniform(0, 0.25))
+        gate.let_more_through(12)  # of those, at least the first is on disk before the gate stops the driver
+        driver = start_driver(catalog, model, n_engines=0)
+        kill_when(catalog, driver, before.done.size + chance.randrange(1, 3), chance.uniform(0, 0.25))
         after = rows_of(catalog)
         print(f"killed at {after.done.size} done")
         assert_nothing_done_again(before, after)
         before = after
-
-    run = tk.segment(catalog, model, protocol)
-    run.wait()
-    assert run.progress.processed == len(catalog) - before.done.size
-    assert_nothing_done_again(before, rows_of(catalog))
-    assert_equal_to(undisturbed, catalog)
+    go_on(undisturbed, catalog, model, protocol, gate, before)
 
 
 def test_a_run_on_engines_that_end_with_their_driver(
-    undisturbed: Catalog, catalog: Catalog, model: Model, protocol: Protocol
+    undisturbed: Catalog, catalog: Catalog, model: Model, protocol: Protocol, gate: Gate, chance: random.Random
 ) -> None:
-    seed = random.SystemRandom().randrange(10**6)
-    print(f"seed {seed}")
-    chance = random.Random(seed)
-    driver = start_driver(catalog, protocol, n_engines=2)
+    gate.let_through(24)
+    driver = start_driver(catalog, model, n_engines=2)
     assert driver.stdout is not None
     engines = [psutil.Process(pid) for pid in json.loads(driver.stdout.readline())]
     assert len(engines) == 2
-    kill_when(catalog, driver, chance.randrange(1, len(catalog) - 16), chance.uniform(0, 0.3))
+    kill_when(catalog, driver, chance.randrange(1, 4), chance.uniform(0, 0.3))
     before = rows_of(catalog)
     print(f"killed at {before.done.size} done")
-    _, alive = psutil.wait_procs(engines, timeout=15)
-    assert alive == []
+    gate.open()
+    wait_until(lambda: not any(map(is_alive, engines)))
+    go_on(undisturbed, catalog, model, protocol, gate, before)
 
+
+def go_on(undisturbed: Catalog, catalog: Catalog, model: Model, protocol: Protocol, gate: Gate, before: Rows) -> None:
+    gate.open()
     run = tk.segment(catalog, model, protocol)
     run.wait()
-    assert run.progress.processed == len(catalog) - before.done.size
+    assert 0 < run.progress.processed == len(catalog) - before.done.size
     assert_nothing_done_again(before, rows_of(catalog))
     assert_equal_to(undisturbed, catalog)
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Another one each time; its seed is printed."""
+    seed = random.SystemRandom().randrange(10**6)
+    print(f"seed {seed}")
+    return random.Random(seed)

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from profiles import adapted
 
 import toolkit as tk
 from toolkit.runs import RunError
 from toolkit.sources.sftp import CONFIG_VARIABLE
+from toolkit.testing.profiles import adapted
 from toolkit.testing.ssh_server import SshServer
+from toolkit.testing.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def test_label_maps_and_the_model_find_their_way(
     cat = tk.Catalog.create(tmp_path / "here" / "demo.zarr", uris, block_size=4)
     with tk.Cluster.start(apart, n=2) as cluster:
         run = tk.segment(cat, tk.load_model(bundle), small_protocol, cluster=cluster, flush_seconds=0.5)
-        run.wait(90)
+        run.wait(PATIENCE)
     assert (run.progress.done, run.progress.failed) == (10, 0)
     np.testing.assert_array_equal(cat.to_xarray().composition.values, alone.to_xarray().composition.values)
     for row in range(10):
@@ -65,5 +66,5 @@ def test_photos_that_only_this_machine_has_stop_the_run(
     with tk.Cluster.start(apart, n=1) as cluster:
         run = tk.segment(cat, model, small_protocol, cluster=cluster)
         with pytest.raises(RunError, match=r"is here, but not for the engine .* give the images as sftp://"):
-            run.wait(60)
+            run.wait(PATIENCE)
     assert set(cat.to_xarray().status.values) == {"pending"}

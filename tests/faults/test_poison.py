@@ -9,6 +9,7 @@ from PIL import Image
 
 import toolkit as tk
 from toolkit.models import Normalization
+from toolkit.testing.waiting import PATIENCE
 
 N_IMAGES = 200
 POISON = 77
@@ -56,10 +57,10 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return model.save_bundle(folder / "bundle")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def cluster() -> Iterator[tk.Cluster]:
     """Two engines, to be lost and replaced."""
-    with tk.Cluster.start("local", n=2, timeout=120) as cluster:
+    with tk.Cluster.start("local", n=2, timeout=PATIENCE) as cluster:
         yield cluster
 
 
@@ -79,7 +80,7 @@ def test_one_among_two_hundred_that_kills_its_engine(tmp_path: Path, bundle: Pat
     paint(images[POISON], 255, 0)
     cat = tk.Catalog.create(tmp_path / "demo.zarr", images)
     run = tk.segment(cat, str(bundle), tk.Protocol(crop_size=8), cluster=cluster, flush_seconds=0.5)
-    run.wait(300)
+    run.wait(PATIENCE)
     progress = run.progress
     assert (progress.state, progress.done, progress.failed) == ("finished", N_IMAGES - 1, 1)
     errors = cat.errors()
@@ -96,7 +97,7 @@ def test_one_from_which_an_engine_never_comes_back(tmp_path: Path, bundle: Path,
     cat = tk.Catalog.create(tmp_path / "demo.zarr", images)
     options = {"flush_seconds": 0.5, "image_seconds": 1.5}
     run = tk.segment(cat, str(bundle), tk.Protocol(crop_size=8), cluster=cluster, **options)  # type: ignore[arg-type]
-    run.wait(300)
+    run.wait(PATIENCE)
     assert (run.progress.state, run.progress.done, run.progress.failed) == ("finished", 19, 1)
     assert cat.errors()["error"].tolist() == ["timeout"]
     assert "got no further with it for 1.5 s" in cat.errors()["message"].iloc[0]

@@ -8,23 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from profiles import adapted, wait_until
 
 import toolkit as tk
 from toolkit.engines import deciding, started_engines
 from toolkit.engines.started_engines import StartedEngines
-from toolkit.testing.slurm_site import NODES, SlurmSite, missing_programs, slurm_site
+from toolkit.testing.profiles import adapted
+from toolkit.testing.slurm_site import NODES, SlurmSite
+from toolkit.testing.waiting import PATIENCE, wait_until
 
 
 @pytest.fixture(scope="module")
 def slurm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SlurmSite]:
-    missing = missing_programs()
-    if missing:
-        words = f"there is no {', '.join(missing)}; on Debian and Ubuntu, as root: apt install slurm-wlm munge"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
-    with slurm_site(tmp_path_factory.mktemp("slurm")) as site, pytest.MonkeyPatch.context() as patch:
+    with SlurmSite(tmp_path_factory.mktemp("slurm")) as site, pytest.MonkeyPatch.context() as patch:
         patch.setenv("SLURM_CONF", str(site.config))
         yield site
         assert site.ask("squeue", "-h") == ""
@@ -43,7 +38,7 @@ def test_engines_of_both_nodes_do_the_work_and_one_that_is_cancelled_is_replaced
     photos = make_photos(tmp_path / "photos", 80)  # type: ignore[operator]
     cat = tk.Catalog.create(tmp_path / "demo.zarr", photos, block_size=8)
     protocol = tk.Protocol(crop_size=97, scales=(0.75, 1.0), flip=True)
-    with tk.Cluster.start(profile, n=2, timeout=120) as cluster:
+    with tk.Cluster.start(profile, n=2, timeout=PATIENCE) as cluster:
         wait_until(lambda: cluster.n_engines == 2)
         run = tk.segment(cat, "deeplabv3-mobilenetv2-voc", protocol, cluster=cluster, flush_seconds=0.5)
         wait_until(lambda: run.progress.done >= 8)
@@ -52,13 +47,13 @@ def test_engines_of_both_nodes_do_the_work_and_one_that_is_cancelled_is_replaced
         assert set(running.values()) == set(NODES)
         slurm.ask("scancel", next(iter(running)))
         wait_until(lambda: cluster.ids == [1, 2] or cluster.ids == [0, 2])  # a new job, as long as there is work
-        run.wait(180)
+        run.wait(PATIENCE)
         assert run.progress.engines_lost == 0  # Slurm warns, and half a minute is enough
         used = set(cat.to_xarray().engine.values)
         assert len(used) == 3
     assert (run.progress.state, run.progress.failed) == ("finished", 0)
     assert set(cat.to_xarray().status.values) == {"done"}
-    wait_until(lambda: slurm.ask("squeue", "-h") == "", 30)
+    wait_until(lambda: slurm.ask("squeue", "-h") == "")
     assert list((profile / "log").glob("slurm-*.log"))
 
 
@@ -99,13 +94,13 @@ def test_ipcluster_starts_it_too(slurm: SlurmSite, profile: Path) -> None:
     command = [ipcluster, "start", f"--profile-dir={profile}", "-n", "2", "--daemonize=False"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        with tk.Cluster.connect(profile_dir=profile, timeout=90) as cluster:
+        with tk.Cluster.connect(profile_dir=profile, timeout=PATIENCE) as cluster:
             wait_until(lambda: cluster.n_engines == 2)
             executor = cluster.executor()
             futures = [executor.submit(os.getenv, "SLURMD_NODENAME") for _ in range(20)]
-            assert {future.result(60) for future in futures} == set(NODES)
+            assert {future.result(PATIENCE) for future in futures} == set(NODES)
     finally:
         subprocess.run([ipcluster, "stop", f"--profile-dir={profile}"], check=False, capture_output=True)
         process.terminate()
-        process.wait(30)
-    wait_until(lambda: slurm.ask("squeue", "-h") == "", 30)
+        process.wait(PATIENCE)
+    wait_until(lambda: slurm.ask("squeue", "-h") == "")

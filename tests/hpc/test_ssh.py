@@ -8,18 +8,19 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
-from profiles import adapted, wait_until
 
 import toolkit as tk
 from toolkit.processes import is_alive
-from toolkit.testing.ssh_server import SshServer, make_key, ssh_server
+from toolkit.testing.profiles import adapted
+from toolkit.testing.ssh_server import SshServer, make_key
+from toolkit.testing.waiting import PATIENCE, wait_until
 
 HOSTS = ("127.0.0.2", "127.0.0.3")
 
 
 @pytest.fixture(scope="module")
-def server(sshd: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
-    with ssh_server(tmp_path_factory.mktemp("sshd"), HOSTS) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
+    with SshServer(tmp_path_factory.mktemp("sshd"), HOSTS) as server:
         yield server
 
 
@@ -63,7 +64,7 @@ def test_a_run_on_two_hosts_leaves_nothing_behind_and_keeps_strangers_out(
                 tk.Cluster.connect(connection_file=stranger, timeout=2)
 
         run = tk.segment(cat, "deeplabv3-mobilenetv2-voc", tk.Protocol(crop_size=97), cluster=cluster)
-        run.wait(120)
+        run.wait(PATIENCE)
         assert (run.progress.done, run.progress.failed) == (20, 0)
         engines[0].kill()
         wait_until(lambda: cluster.n_engines == 3 and max(cluster.ids) == 3)  # another takes its place

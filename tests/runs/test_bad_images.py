@@ -13,6 +13,7 @@ from PIL import Image
 
 import toolkit as tk
 from toolkit import Catalog, Model, Protocol, Run
+from toolkit.testing.waiting import PATIENCE
 
 BAD = {
     "truncated.jpg": "truncated",
@@ -69,7 +70,7 @@ def catalog(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Catalog:
 @pytest.fixture(scope="module")
 def first(catalog: Catalog, model: Model, small_protocol: Protocol) -> Run:
     run = tk.segment(catalog, model, small_protocol)
-    run.wait(120)
+    run.wait(PATIENCE)
     return run
 
 
@@ -127,7 +128,7 @@ def test_retrying_tries_only_the_failed_ones_and_touches_nothing_done(
             image.save(photos / name)
 
     run = tk.segment(catalog, model, small_protocol, retry="failed")
-    run.wait(120)
+    run.wait(PATIENCE)
     assert run.id == first.id
     assert (run.progress.processed, run.progress.done, run.progress.failed) == (7, 12, 5)
 

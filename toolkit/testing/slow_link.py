@@ -43,6 +43,11 @@ class SlowLink:
         """Break all connections once so many more bytes have come from the server."""
         self._cut_after = self.passed + n_bytes
 
+    @property
+    def will_be_cut(self) -> bool:
+        """Whether `cut_after` was called, and it has not happened yet."""
+        return self._cut_after is not None
+
     def cut(self) -> None:
         """Break all connections now."""
         self._loop.call_soon_threadsafe(self._abort)

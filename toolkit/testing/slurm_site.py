@@ -1,45 +1,45 @@
 """A private Slurm with two nodes, both of them this machine, for tests; its scheduler is the real one."""
 
-import contextlib
 import os
 import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-PROGRAMS = ("slurmctld", "slurmd", "munged", "sbatch", "scancel", "squeue", "sinfo")
+from toolkit.processes import end
+from toolkit.testing.servers import Server, UnavailableError, find_program, free_ports
+
 NODES = ("n1", "n2")
 
-_SECONDS = 30.0
-_PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
+_REMEDY = "on Debian and Ubuntu: apt install slurm-wlm munge"
+_SECONDS_TO_END = 10.0
 
 
-def missing_programs() -> list[str]:
-    """What has to be installed first; and who does not run this as root has to become it."""
-    found = [program for program in PROGRAMS if shutil.which(program, path=_PATH) is None]
-    return found if os.getuid() == 0 else [*found, "root"]
-
-
-class SlurmSite:
-    """Slurm's daemons in the foreground, each a child of this process.
+class SlurmSite(Server):
+    """Slurm's daemons in the foreground, each a child of this process, with two idle nodes.
 
     Parameters
     ----------
     folder : pathlib.Path
         Where state, keys and logs lie.
+
+    Raises
+    ------
+    UnavailableError
+        Slurm or munge is not installed, or this is not root.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._daemons: list[subprocess.Popen[bytes]] = []
+        super().__init__(folder)
+        self._programs = {name: find_program(name, _REMEDY) for name in ("slurmctld", "slurmd", "munged", "sbatch")}
+        if os.getuid() != 0:
+            raise UnavailableError("Slurm's daemons have to be started by root")
         self.config = folder / "slurm.conf"
         """What ``SLURM_CONF`` must name."""
 
     def start(self) -> None:
         """Start all, and wait until both nodes are idle."""
-        ports = _free_ports(1 + len(NODES))
+        ports = free_ports(1 + len(NODES))
         host = socket.gethostname().split(".")[0]
         for name in ("state", "log", "run", "munge", *(f"spool/{node}" for node in NODES)):
             (self._folder / name).mkdir(parents=True)
@@ -51,16 +51,10 @@ class SlurmSite:
         for folder in (*reversed(munge.parents), munge):  # another user has to get there
             if folder.stat().st_uid == os.getuid() and str(folder).startswith("/tmp/"):
                 folder.chmod(folder.stat().st_mode | 0o011)
-        self._run(
-            *("runuser", "-u", "munge", "--", _find("munged"), "--foreground", "--force", f"--socket={munge}/sock"),
-            *(
-                f"--key-file={munge}/key",
-                f"--pid-file={munge}/pid",
-                f"--log-file={munge}/log",
-                f"--seed-file={munge}/seed",
-            ),
-        )
-        _wait_for((munge / "sock").exists)
+        munged = [self._programs["munged"], "--foreground", "--force", f"--socket={munge}/sock"]
+        files = [f"--{name}-file={munge}/{name}" for name in ("key", "pid", "log", "seed")]
+        self._run("runuser", "-u", "munge", "--", *munged, *files)
+        self._wait_until((munge / "sock").exists)
         settings = {
             "ClusterName": "test",
             "SlurmctldHost": f"{host}(127.0.0.1)",
@@ -68,7 +62,6 @@ class SlurmSite:
             "SlurmctldPort": ports[0],
             "AuthType": "auth/munge",
             "AuthInfo": f"socket={munge}/sock",
-            "CredType": "cred/munge",
             "SlurmUser": "root",
             "SlurmdUser": "root",
             "StateSaveLocation": self._folder / "state",
@@ -92,68 +85,25 @@ class SlurmSite:
             "ReturnToService": 2,
             "KillWait": 2,
         }
-        lines = [f"{name}={value}" for name, value in settings.items() if name != "CredType"]
+        lines = [f"{name}={value}" for name, value in settings.items()]
         lines += [
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=2 RealMemory=2000 State=UNKNOWN"
             for node, port in zip(NODES, ports[1:], strict=True)
         ]
         lines += [f"PartitionName=debug Nodes={','.join(NODES)} Default=YES MaxTime=60 State=UP", ""]
         self.config.write_text("\n".join(lines))
-        self._run(_find("slurmctld"), "-D", "-c", "-f", str(self.config))
+        environment = {"SLURM_CONF": str(self.config)}
+        self._run(self._programs["slurmctld"], "-D", "-c", "-f", str(self.config), environment=environment)
         for node in NODES:
-            self._run(_find("slurmd"), "-D", "-f", str(self.config), "-N", node)
-        _wait_for(lambda: self.ask("sinfo", "-h", "-o", "%t %D").split() == ["idle", "2"])
+            self._run(self._programs["slurmd"], "-D", "-f", str(self.config), "-N", node, environment=environment)
+        self._wait_until(lambda: self.ask("sinfo", "-h", "-o", "%t %D").split() == ["idle", "2"])
 
     def ask(self, *command: str) -> str:
         """What a command of Slurm prints; empty if it fails."""
         environment = {**os.environ, "SLURM_CONF": str(self.config)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
 
-    def stop(self) -> None:
-        """End the daemons that were started, the last first."""
-        for daemon in reversed(self._daemons):
-            daemon.terminate()
-            try:
-                daemon.wait(10)
-            except subprocess.TimeoutExpired:
-                daemon.kill()
-                daemon.wait()
-
-    def _run(self, *command: str) -> None:
-        environment = {**os.environ, "SLURM_CONF": str(self.config)}
-        with (self._folder / "log" / "output").open("ab") as log:
-            self._daemons.append(
-                subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-            )
-
-
-@contextlib.contextmanager
-def slurm_site(folder: Path) -> Iterator[SlurmSite]:
-    """A Slurm whose nodes are idle; ended with the context."""
-    site = SlurmSite(folder)
-    try:
-        site.start()
-        yield site
-    finally:
-        site.stop()
-
-
-def _find(program: str) -> str:
-    found = shutil.which(program, path=_PATH)
-    assert found is not None
-    return found
-
-
-def _wait_for(condition: object) -> None:
-    deadline = time.monotonic() + _SECONDS
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "Slurm did not get ready"
-        time.sleep(0.1)
-
-
-def _free_ports(n: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(n)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    def close(self) -> None:
+        """End the daemons, which take their leave of one another."""
+        end(self._processes(), _SECONDS_TO_END)
+        super().close()

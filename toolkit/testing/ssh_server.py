@@ -2,44 +2,35 @@
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-_SECONDS = 15.0
+from toolkit.testing.servers import Server, find_program, free_ports
 
 
-def find_sshd() -> Path | None:
-    """The program; None if it is not installed."""
-    found = shutil.which("sshd", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"]))
-    return None if found is None else Path(found)
-
-
-class SshServer:
+class SshServer(Server):
     """A server with a host key and one key that it takes.
 
     Parameters
     ----------
-    program : pathlib.Path
-        ``sshd``.
     folder : pathlib.Path
         Where its keys and settings lie.
     addresses : sequence of str
         Loopback addresses that it listens on, as if it were as many machines.
+
+    Raises
+    ------
+    UnavailableError
+        OpenSSH's server is not installed.
     """
 
-    def __init__(self, program: Path, folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
-        self._program = program
-        self._folder = folder
+    def __init__(self, folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> None:
+        super().__init__(folder)
+        self._program = find_program("sshd", "on Debian and Ubuntu: apt install openssh-server")
         self._addresses = addresses
-        self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = int(free.getsockname()[1])
-        folder.mkdir(parents=True, exist_ok=True)
+        (self.port,) = free_ports(1)
         folder.chmod(0o700)
         if os.getuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # where sshd wants to keep its children apart
@@ -98,51 +89,16 @@ class SshServer:
 
     def start(self) -> None:
         """Start it on the port that it had before; returns once it answers."""
-        command = [str(self._program), "-D", "-e", "-f", str(self._folder / "sshd_config")]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        deadline = time.monotonic() + _SECONDS
-        while True:
-            assert self._process.poll() is None, f"sshd ended: {(self._folder / 'log').read_text()[-2000:]}"
-            with contextlib.suppress(OSError), socket.create_connection((self._addresses[0], self.port), 1):
-                return
-            assert time.monotonic() < deadline, f"sshd did not answer within {_SECONDS:g} s"
-            time.sleep(0.02)
+        self._run(self._program, "-D", "-e", "-f", str(self._folder / "sshd_config"))
+        self._wait_until(self._answers)
 
-    def kill(self) -> None:
-        """As a loss of power would: the server and every connection that it has."""
-        import psutil
-
-        if self._process is not None:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                for child in psutil.Process(self._process.pid).children(recursive=True):
-                    child.kill()
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+    def _answers(self) -> bool:
+        with contextlib.suppress(OSError), socket.create_connection((self._addresses[0], self.port), 1):
+            return True
+        return False
 
 
 def make_key(path: Path) -> None:
     """An ed25519 key pair without a passphrase."""
     if not path.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
-
-
-@contextlib.contextmanager
-def ssh_server(folder: Path, addresses: Sequence[str] = ("127.0.0.1",)) -> Iterator[SshServer]:
-    """A server that answers; ended with the context.
-
-    Raises
-    ------
-    FileNotFoundError
-        OpenSSH's server is not installed.
-    """
-    program = find_sshd()
-    if program is None:
-        raise FileNotFoundError("there is no program 'sshd'; apt install openssh-server")
-    server = SshServer(program, folder, addresses)
-    try:
-        server.start()
-        yield server
-    finally:
-        server.kill()

@@ -1,14 +1,20 @@
-"""Tasks that go on until a test lets them end, so that no test depends on how long something takes."""
+"""Waiting for what will be so, and tasks that wait for a test; so that none depends on how long something takes."""
 
 import ctypes
 import os
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 GO = "go"
 _SECONDS = 0.01
+_Found = TypeVar("_Found")
+
+PATIENCE = 300.0
+"""Seconds after which something that should have come has not; no machine is so slow."""
 
 
 def begin_and_wait(folder: str) -> int:
@@ -32,3 +38,24 @@ def begin_and_hold(folder: str) -> None:
 def n_begun(folder: Path) -> int:
     """How many tasks have begun."""
     return len(list(folder.glob("begun-*")))
+
+
+def wait_until(condition: Callable[[], _Found], seconds: float = PATIENCE) -> _Found:
+    """Ask again and again, until the answer is true.
+
+    Returns
+    -------
+    object
+        That answer.
+
+    Raises
+    ------
+    TimeoutError
+        It is still not so after some seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        if time.monotonic() >= deadline:
+            raise TimeoutError(f"still not so after {seconds:g} s")
+        time.sleep(0.02)
+    return found

@@ -1,7 +1,5 @@
 """Copies of the profiles that came with the toolkit, adapted as a site would, for tests that cannot wait for long."""
 
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 from toolkit.paths import clusters
@@ -36,11 +34,3 @@ def adapted(name: str, folder: Path, changes: dict[str, str], engine: str = "") 
         (target / settings.name).write_text("\n".join(lines) + "\n")
     assert not left, f"no such settings: {left}"
     return target
-
-
-def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait until it holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"still not so after {seconds:g} s"
-        time.sleep(0.05)

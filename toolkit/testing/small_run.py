@@ -36,9 +36,8 @@ def small_model() -> tk.Model:
     """Two classes by brightness."""
     torch.set_num_threads(1)
     network = nn.Conv2d(3, 2, 1)
-    with torch.no_grad():
-        network.weight[:] = torch.tensor([1.0, -1.0])[:, None, None, None]
-        network.bias[:] = torch.tensor([-1.5, 1.5])
+    weights = torch.tensor([1.0, -1.0])[:, None, None, None].expand(2, 3, 1, 1)
+    network.load_state_dict({"weight": weights, "bias": torch.tensor([-1.5, 1.5])})
     return tk.Model(
         network.eval().requires_grad_(False),
         ("bright", "dark"),
