@@ -23,6 +23,7 @@
     ├── NoEnginesError               there is no engine (also a RuntimeError)
     ├── OperationError               what was going on stopped before its end (toolkit.operation; also a RuntimeError)
     │   └── RunError                     a run did (toolkit.runs)
+    ├── NoModelError                 an engine has no way to a model (toolkit.engines.hosting; also a RuntimeError)
     ├── ModelDeliveryError           a model cannot be brought to an engine (also a RuntimeError)
     ├── ParameterError               a notebook has no such parameter (toolkit.notebooks; also a ValueError)
     └── NotebookError                a notebook failed (also a RuntimeError)

@@ -21,7 +21,7 @@ from toolkit.catalog import LabelFolder
 from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.records import read_record
 from toolkit.runs import BatchEnded, Counted, Event, Flushed, Run, RunEnded, RunError, RunStarted
-from toolkit.testing.waiting import PATIENCE
+from toolkit.testing.waiting import PATIENCE, wait_until
 
 
 class TestResults:
