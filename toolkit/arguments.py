@@ -10,6 +10,10 @@ Value = TypeVar("Value")
 Number = TypeVar("Number", int, float)
 
 
+class ArgumentTypeError(TypeError, ValueError):
+    """An argument is of a type that it must not have; also a ValueError, as every wrong argument is."""
+
+
 def whole_number(name: str, value: object, *, least: int | None = None, most: int | None = None) -> int:
     """A whole number; NumPy's are as good as Python's.
 
@@ -29,9 +33,9 @@ def whole_number(name: str, value: object, *, least: int | None = None, most: in
     try:
         number = operator.index(value)  # type: ignore[arg-type]  # what has none raises
     except TypeError:
-        raise TypeError(f"{name} must be {wanted}, not {value!r}") from None
+        raise ArgumentTypeError(f"{name} must be {wanted}, not {value!r}") from None
     if isinstance(value, bool):
-        raise TypeError(f"{name} must be {wanted}, not {value!r}")
+        raise ArgumentTypeError(f"{name} must be {wanted}, not {value!r}")
     return _within(name, number, value, wanted, least, most)
 
 
@@ -52,7 +56,7 @@ def number(
     """
     wanted = _wanted(what, least, most)
     if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be {wanted}, not {value!r}")
+        raise ArgumentTypeError(f"{name} must be {wanted}, not {value!r}")
     if not math.isfinite(value):
         raise ValueError(f"{name} must be {wanted}, not {value!r}")
     return _within(name, float(value), value, wanted, least, most)
@@ -99,7 +103,7 @@ def flag(name: str, value: object) -> bool:
         It is neither.
     """
     if not isinstance(value, bool):
-        raise TypeError(f"{name} must be True or False, not {value!r}")
+        raise ArgumentTypeError(f"{name} must be True or False, not {value!r}")
     return value
 
 
