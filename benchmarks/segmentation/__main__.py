@@ -19,7 +19,6 @@ installed is left out, and said.
 """
 
 import argparse
-import csv
 import importlib.util
 import os
 import tempfile
@@ -34,11 +33,10 @@ from PIL import Image
 
 from benchmarks.segmentation.processes import ROOT, SideProcess
 from benchmarks.segmentation.work import MODELS, SCALE_SETS, SIX_SCALES, Work
+from benchmarks.tables import RESULTS, Row, report
 from streetscenes import generate_scene
 
-RESULTS = ROOT / "benchmarks" / "results"
 SAMPLES = ROOT / "data_catalog" / "samples"
-Row = dict[str, Any]
 
 
 def main() -> None:
@@ -53,13 +51,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     arguments = parser.parse_args()
-    RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         images = _images(Path(folder), arguments.images, arguments.side)
         for model in arguments.models:
             for part in arguments.parts:
                 rows = PARTS[part](model, images, arguments, Path(folder))
-                _report(f"{arguments.device}-{part}-{model}", rows)
+                if rows:
+                    report(RESULTS / f"segmentation-{arguments.device}-{part}-{model}.csv", rows)
 
 
 def throughput(model: str, images: Sequence[str], arguments: argparse.Namespace, folder: Path) -> list[Row]:
@@ -241,27 +239,6 @@ def _has(package: str) -> bool:
     if not found:
         print(f"{package} is not installed: left out")
     return found
-
-
-def _report(name: str, rows: list[Row]) -> None:
-    if not rows:
-        return
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    path = RESULTS / f"segmentation-{name}.csv"
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns)
-        table.writeheader()
-        table.writerows(rows)
-    cells = [columns, *([_cell(row.get(column, "")) for column in columns] for row in rows)]
-    widths = [max(len(row[index]) for row in cells) for index in range(len(columns))]
-    print(f"\n{name}")
-    for row in cells:
-        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
-    print(f"→ {path}\n", flush=True)
-
-
-def _cell(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":

@@ -78,15 +78,17 @@ class Ours:
 
     def _batches(self, network: PreparedNetwork, pixels: np.ndarray) -> list[Tensor]:
         """The batches that the fast path makes of an image."""
-        gathered = _Gathering(network, self._batch_size())
+        gathered = _Gathering(network, self.batch_size)
         image = torch.from_numpy(pixels).to(network.device).permute(2, 0, 1)
         ImageOnItsWay(image, self._model, self._work.protocol(), lambda rows, total: None).send_through(gathered)
         return gathered.batches()
 
-    def _batch_size(self) -> int:
+    @property
+    def batch_size(self) -> int:
+        """Crops to a batch: as given, or as found while working."""
         if self._execution.batch_size:
             return self._execution.batch_size
-        for segmenter in self._segmenters.values():  # the size that was found while working
+        for segmenter in self._segmenters.values():
             return max((size.current for size in segmenter._batches._sizes.values()), default=1)
         return 1
 

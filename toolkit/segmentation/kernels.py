@@ -109,18 +109,18 @@ def _add_softmax_row(
     for x in range(len(target)):
         i, j = places[x], min(places[x] + step, len(second) - 1)
         f = fraction[x]
-        for c in range(len(powers)):
-            powers[c] = _power_of_2(max(first[i, c] + f * (second[j, c] - first[i, c]), _LEAST_EXPONENT))
-        total = _sum(powers)
-        if total < _LEAST_SUM:
-            # Neighbours that agree on nothing: no class comes anywhere near the greatest of both.
-            greatest = first[i, 0] + f * (second[j, 0] - first[i, 0])
-            for c in range(1, n):
-                greatest = max(greatest, first[i, c] + f * (second[j, c] - first[i, c]))
+        greatest = total = _0
+        for _ in range(2):
             for c in range(len(powers)):
                 exponent = first[i, c] + f * (second[j, c] - first[i, c]) - greatest
                 powers[c] = _power_of_2(max(exponent, _LEAST_EXPONENT))
             total = _sum(powers)
+            if total > _LEAST_SUM:
+                break
+            # Neighbours that agree on nothing: no class comes anywhere near the greatest of both.
+            greatest = first[i, 0] + f * (second[j, 0] - first[i, 0])
+            for c in range(1, n):
+                greatest = max(greatest, first[i, c] + f * (second[j, c] - first[i, c]))
         share = factor[x] / total
         for c in range(n):
             target[x, c] += share * powers[c]

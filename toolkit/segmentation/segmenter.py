@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from toolkit.models import Model
+from toolkit.segmentation.allocation import keep_memory
 from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_arithmetic
 from toolkit.segmentation.fused import is_pixel_by_pixel, summarise
@@ -75,6 +76,8 @@ class Segmenter:
         self._protocol = protocol
         self._soft = soft_composition
         self._network = PreparedNetwork(model, execution)
+        if self._network.device.type == "cpu":
+            keep_memory()
         self._batch_size = execution.batch_size
         self._batches = Batches(self._network, execution.batch_size, on_step)
         self._under_way: deque[_Summary] = deque()
