@@ -97,7 +97,8 @@ def throughput(case: Case) -> Iterator[Row]:
     for precision, compiled in ways:
         _let_go(case)
         name = precision + (", compiled" if compiled else "")
-        ours = Ours(case.work(), precision=precision, compile=compiled)
+        # Each size would be compiled anew.
+        ours = Ours(case.work(), precision=precision, compile=compiled, batch_size=16 if compiled else None)
         for _ in range(1 if case.quick else 2):  # finds the batch sizes
             labels = ours.segment(case.images)
         seconds, labels = _timed(case, lambda ours=ours: ours.segment(case.images))  # type: ignore[misc]
@@ -178,9 +179,9 @@ def shortage(case: Case) -> Iterator[Row]:
     if case.device != "cuda":
         print("  only on a GPU")
         return
-    work, pixels = case.work(scales=(1.0,)), case.pixels[:2]
+    work, pixels = case.work(scales=(1.0,)), case.pixels[:4]
     model = work.load()
-    ((_, expected),) = [_segmented(model, work, pixels, batch_size=1)]
+    _, expected = _segmented(model, work, pixels, batch_size=1)
     _let_go(case)
     _segmented(model, work, pixels, batch_size=4)
     peak = _allocated(case, peak=True)

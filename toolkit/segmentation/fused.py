@@ -19,7 +19,6 @@ from toolkit.segmentation.merging import GAUSSIAN_FLOOR, PassOutputs, gaussian, 
 from toolkit.segmentation.resampling import positions
 
 _LEAST_BLOCK_ROWS, _MOST_BLOCK_ROWS, _BLOCK_COLUMNS = 16, 64, 512
-_STRIP_ROWS = 128
 _LOG2_E = math.log2(math.e)
 _CPU = torch.device("cpu")
 
@@ -65,9 +64,7 @@ class FusedPassOutputs(PassOutputs):
         return torch.empty(n_rows, width, self._n_classes, device=device).permute(2, 0, 1)
 
     def strips(self, rows: slice, size: tuple[int, int], *, summed: bool) -> Iterator[slice]:
-        if self._finite:
-            return parts(rows, rows.stop - rows.start if summed else _STRIP_ROWS)
-        return super().strips(rows, size, summed=summed)
+        return iter([rows]) if self._finite and summed else super().strips(rows, size, summed=summed)
 
     def merge(self, rows: slice, size: tuple[int, int], sums: Tensor | None, *, adding: bool) -> Tensor:
         if not self._finite:

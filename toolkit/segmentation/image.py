@@ -75,6 +75,7 @@ class ImageOnItsWay:
             total = one.outputs.merge(strip, size, sums, adding=one is not first)
             if one is self._passes[-1]:
                 self._finish_rows(strip, total)
+            del total  # before there is another one
         one.outputs.discard_above(rows.stop, self._height)
         if one is self._passes[-1]:
             self._sums = None

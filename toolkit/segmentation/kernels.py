@@ -15,7 +15,7 @@ Array = np.ndarray
 
 LANES = 8
 """Classes are filled up to a multiple of this inside a kernel, so that loops over them need not end one by one."""
-_ABSENT = np.float32(-1000)
+_ABSENT = np.float32(-1e30)
 _LEAST_EXPONENT = np.float32(-100)
 _LEAST_SUM = np.float32(1e-20)
 """A smaller sum of powers may be of such whose exponents were cut off."""
