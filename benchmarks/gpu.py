@@ -1,6 +1,6 @@
 """Every figure that only a GPU can give, in one call of at most eight minutes.
 
-    python -m benchmarks.gpu [--device cuda] [--quick] [--parts throughput memory …] [--output benchmarks/results/gpu.csv]
+    python -m benchmarks.gpu [--quick] [--parts throughput memory …] [--output benchmarks/results/gpu.csv]
 
 A part that fails prints its traceback and the next one goes on; the exit code is then 1. The table has one figure a row
 and is written anew after every part, so that what was measured is there even if the machine goes away.
@@ -92,7 +92,6 @@ def throughput(case: Case) -> Iterator[Row]:
     seconds, expected = _timed(case, lambda: reference.segment(few))
     base = len(few) / seconds
     yield {"case": "reference loop", "figure": "images per second", "value": base}
-    del reference
     ways = [(precision, False) for precision in case.precisions] + ([] if case.quick else [("bfloat16", True)])
     for precision, compiled in ways:
         _let_go(case)
@@ -235,9 +234,8 @@ def main() -> int:
                 print(f"{part}, {model}, after {minutes:.1f} minutes", flush=True)
                 case = Case(model, arguments.device, images, arguments.quick, Path(folder))
                 try:
-                    for row in PARTS[part](case):
-                        rows.append({"device": name, "part": part, "model": model, **row})
-                except Exception:  # the other parts are worth having; the exit code tells
+                    rows.extend({"device": name, "part": part, "model": model, **row} for row in PARTS[part](case))
+                except Exception:  # noqa: BLE001  # the other parts are worth having; the exit code tells
                     traceback.print_exc()
                     failed.append(f"{part} of {model}")
                 _let_go(case)

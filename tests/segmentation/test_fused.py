@@ -21,7 +21,7 @@ PROTOCOLS = {
     "scales": Protocol(scales=(0.5, 1.0, 1.3), crop_size=65, flip=True, blend="gaussian"),
     "one pass": Protocol(crop_size=65, stride=40, flip=True),
     "mirrored pass": Protocol.preset("mmseg1", crop_size=65, flip=True),
-    "straight to the image": Protocol.preset("csail", base_size=200, long_limit=400, flip=True),
+    "straight to the image": Protocol.preset("csail", base_size=300, long_limit=450, scales=(1.0,), flip=True),
 }
 
 
@@ -76,6 +76,15 @@ def test_the_bits_depend_neither_on_threads_nor_on_bands(
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_array_equal(found.soft_composition, expected.soft_composition)
     assert found.confidence == expected.confidence
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 21, 300])
+def test_of_classes_that_are_equally_likely_the_first_is_taken(n_classes: int) -> None:
+    total = torch.randint(0, 4, (40, 7, n_classes), generator=torch.Generator().manual_seed(5)).float()
+    labels, greatest, mass = fused.summarise(total.permute(2, 0, 1), soft=True)
+    np.testing.assert_array_equal(labels, total.numpy().argmax(2))
+    np.testing.assert_allclose(greatest, total.numpy().max(2).sum(1))
+    np.testing.assert_allclose(mass, total.numpy().sum(1))
 
 
 class _Changed(nn.Module):

@@ -94,16 +94,17 @@ class FusedPassOutputs(PassOutputs):
         """What is the same for all blocks; see `toolkit.segmentation.kernels.merge_block`."""
         level, protocol = self.level, self._protocol
         tiles = self._tiles
-        shape = next(iter(tiles.values()))[0].shape
+        shape = tuple(next(iter(tiles.values()))[0].shape)
         if protocol.upsample == "image":  # as if the logits were the canvas
-            crop, inside, begin, aligned = shape[:2], shape[:2], (0, 0), self._output_aligned
+            crop = inside = (shape[0], shape[1])
+            begin, aligned = (0, 0), self._output_aligned
         else:
             crop, inside, begin = level.crop, (level.height, level.width), (level.top, level.left)
             aligned = self._restore_aligned
         blend = [gaussian(side, _CPU) if protocol.blend == "gaussian" else torch.ones(side) for side in crop]
         return (
             np.array([[view.data_ptr() for view in views] for views in tiles.values()], np.int64),
-            tuple(shape),
+            shape,
             tuple(np.array(starts, np.int64) for starts in zip(*tiles, strict=True)),
             tuple(_axis(*sides, self._output_aligned) for sides in zip(shape[:2], crop, strict=True)),
             tuple(weights.numpy() for weights in blend),
@@ -164,7 +165,7 @@ def summarise(total: Tensor, *, soft: bool) -> tuple[np.ndarray, np.ndarray, np.
 
 def _block_rows(rows: slice) -> int:
     """So few that all threads have some, and so many that few are made twice."""
-    share = (rows.stop - rows.start) // (2 * torch.get_num_threads())
+    share: int = (rows.stop - rows.start) // (2 * torch.get_num_threads())
     return min(max(share, _LEAST_BLOCK_ROWS), _MOST_BLOCK_ROWS)
 
 

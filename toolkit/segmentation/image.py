@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from toolkit.models import Model

@@ -3,6 +3,7 @@
 Needs numba; `fused` imports this only where it is needed. Logits come as ``log2(e) · (logit - greatest of the pixel)``,
 which leaves every softmax as it is and makes it a matter of powers of two that are at most 1.
 """
+# mypy: disable-error-code="attr-defined,no-untyped-call,untyped-decorator,call-arg,unreachable"
 
 from collections.abc import Callable
 from typing import Any
@@ -26,22 +27,16 @@ _C0, _C1, _C2, _C3, _C4, _C5 = _C
 _BIAS, _MANTISSA_BITS = np.int32(127), np.int32(23)
 
 _OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": {"contract"}}
-_LINE = types.float32[::1]
-_AXIS = types.Tuple((types.int64[::1], types.float32[::1]))
 
 
-def _stored(signature: Any) -> Callable[[Any], Any]:
-    """Compile at once; or take what an earlier process compiled, if there is a place where it could keep it."""
-
-    def compiled(function: Any) -> Any:
-        try:
-            return njit(signature, cache=True, **_OPTIONS)(function)
-        except RuntimeError as error:
-            if "cannot cache" not in str(error):
-                raise
-            return njit(signature, **_OPTIONS)(function)
-
-    return compiled
+def _kept(function: Callable[..., None]) -> Any:
+    """Compiled at the first call; or taken from where an earlier process kept it, if there is such a place."""
+    try:
+        return njit(cache=True, **_OPTIONS)(function)
+    except RuntimeError as error:
+        if "cannot cache" not in str(error):
+            raise
+        return njit(**_OPTIONS)(function)
 
 
 @intrinsic
@@ -126,22 +121,7 @@ def _add_softmax_row(
             target[x, c] += share * powers[c]
 
 
-@_stored(
-    types.void(
-        types.int64[:, ::1],
-        types.UniTuple(types.int64, 3),
-        types.Tuple((types.int64[::1], types.int64[::1])),
-        types.UniTuple(_AXIS, 2),
-        types.UniTuple(_LINE, 2),
-        types.float32,
-        types.UniTuple(_AXIS, 2),
-        types.UniTuple(types.int64, 2),
-        types.UniTuple(types.boolean, 3),
-        types.UniTuple(types.int64, 4),
-        types.boolean,
-        types.float32[:, :, ::1],
-    )
-)
+@_kept
 def merge_block(
     addresses: Any,
     shape: Any,
@@ -258,7 +238,7 @@ def merge_block(
             _add_row(made[above % 2], made[below % 2], each, 0, halfway, ones, sums, n_classes)
 
 
-@_stored(types.void(types.float32[:, :, ::1], types.uint16[:, ::1], types.float64[::1], types.float64[:, ::1]))
+@_kept
 def summarise_rows(total: Array, labels: Array, greatest: Array, mass: Array) -> None:
     """The first class of the greatest sum of each pixel; of each row, the sums of the greatest and of all.
 

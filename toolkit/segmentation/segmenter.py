@@ -206,7 +206,7 @@ class _Summary:
             labels, greatest, mass = (torch.from_numpy(found) for found in summarise(total, soft=self._soft))
             labels = labels.int()
         else:
-            values, labels = _greatest(total)
+            values, labels = total.max(0)
             greatest = values.sum(1, dtype=torch.float64)
             mass = total.sum(2, dtype=torch.float64).T if self._soft else self._mass
         self._greatest[rows] = greatest
@@ -241,19 +241,6 @@ class _Summary:
             soft_composition=mass / (n_pixels * self.n_passes) if self._soft else None,
         )
         self.result.set_result(segmented)
-
-
-def _greatest(total: Tensor) -> tuple[Tensor, Tensor]:
-    """The greatest value of each pixel ``(n_rows, width)``, and the first class that has it, of ``(n_classes, …)``."""
-    n_classes = len(total)
-    if total.device.type != "cpu" or n_classes > 255:
-        values, indices = total.max(0)
-        return values, indices
-    # On a CPU torch finds values many times quicker than it finds where they are.
-    greatest = total.amax(0)
-    classes_to_the_end = torch.arange(n_classes, 0, -1, dtype=torch.uint8)[:, None, None]
-    found = (total == greatest).view(torch.uint8).mul_(classes_to_the_end).amax(0)
-    return greatest, n_classes - found.clamp_(min=1).int()  # 0: not a number, which equals nothing
 
 
 def _counts(labels: Tensor, n_classes: int) -> Tensor:
