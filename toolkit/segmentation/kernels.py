@@ -125,7 +125,7 @@ def _add_softmax_row(
 def merge_block(
     addresses: Any,
     shape: Any,
-    places: Any,
+    origins: Any,
     in_tile: Any,
     weight: Any,
     least_weight: Any,
@@ -144,7 +144,7 @@ def merge_block(
         Where each tile's views lie in memory, ``(n_tiles, n_views)``.
     shape : tuple of int
         (height, width, n_classes) of a view.
-    places : tuple of numpy.ndarray
+    origins : tuple of numpy.ndarray
         First canvas row and column of each tile.
     in_tile : tuple
         For each row and for each column of a tile: the view's row above it, and how far beyond that it lies.
@@ -165,7 +165,7 @@ def merge_block(
         Sums of class probabilities ``(n_rows, width, n_classes)`` from the block's first row on.
     """
     height, width, n_classes = shape
-    tops, lefts = places
+    tops, lefts = origins
     (tile_row, row_fraction), (tile_column, column_fraction) = in_tile
     (level_row, down), (level_column, level_fraction) = in_level
     row_weight, column_weight = weight
