@@ -39,14 +39,14 @@ def _answer(order: dict[str, Any], side: Any, work: Work) -> dict[str, Any]:
     paths = order["paths"]
     if order["do"] == "segment":
         _wait(work)
-        begin = time.perf_counter()
+        begin, cpu = time.perf_counter(), time.process_time()
         labels = side.segment(paths)
         _wait(work)
-        seconds = time.perf_counter() - begin
+        seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
         if order.get("keep"):
             for path, found in zip(order["keep"], labels, strict=True):
                 np.save(path, found.astype(np.uint8))
-        return {"seconds": seconds}
+        return {"seconds": seconds, "cpu_seconds": cpu}
     if order["do"] == "network":
         return dict(side.network_seconds(paths))
     if order["do"] == "stages":

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before any hub client is imported: nothing here may wait for a network.
@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from toolkit.models import Model, Normalization, PSPNet, define_missing_operators, load_model
 from toolkit.paths import data_catalog
 from toolkit.segmentation import Execution, Protocol, mean_probabilities, reference_probabilities
+from toolkit.segmentation.fused import is_possible
+
+# Small tensors are no quicker with more, and threads of several test processes wait for each other's turn on a core.
+torch.set_num_threads(1)
 
 NORMALIZATION = Normalization((123.675, 116.28, 103.53), (58.395, 57.12, 57.375))
 TOLERANCE = 1e-4
@@ -196,6 +200,16 @@ def _spread(model: Model) -> Model:
     mean, std = (torch.tensor(values) for values in (model.normalization.mean, model.normalization.std))
     image = ((torch.from_numpy(pixels.copy()) - mean) / std).permute(2, 0, 1)[None]
     return dataclasses.replace(model, network=_Spread(model.network.eval(), image).eval().requires_grad_(False))
+
+
+@pytest.fixture(scope="module", params=["fused", "step by step"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have everything merged by the kernels for a CPU, and once more by tensors, as on a GPU and where numba is not."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param != "fused":
+            patch.setattr("toolkit.segmentation.fused._kernels", lambda: None)
+        assert is_possible(torch.device("cpu")) == (request.param == "fused")
+        yield
 
 
 def _photo(name: str, longest: int | None = None) -> np.ndarray:

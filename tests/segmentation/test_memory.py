@@ -15,10 +15,13 @@ from torch.utils._pytree import tree_iter
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Protocol, Segmenter, bytes_needed, levels, mean_probabilities
 from toolkit.segmentation.canvas import Canvas
+from toolkit.segmentation.fused import is_possible
 from toolkit.segmentation.memory import band_rows
 from toolkit.segmentation.merging import PassOutputs
 
 MakeImage = Callable[..., np.ndarray]
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 SIX_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 CPU = torch.device("cpu")
@@ -228,4 +231,4 @@ def test_what_is_foreseen_is_what_is_taken_or_somewhat_more(
         foreseen = bytes_needed(*size, model, protocol, output_stride=output_stride, batch_size=4)
         taken = peak_bytes(noise(*size), model, protocol)
         assert taken <= 1.1 * foreseen + STRIPS
-        assert foreseen <= 3 * taken
+        assert is_possible(CPU) or foreseen <= 3 * taken  # the kernels need less than tensors, which may take over

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from everything import EVERYTHING
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -18,12 +19,14 @@ from toolkit.segmentation import Execution, Protocol, mean_probabilities, plan, 
 
 TOLERANCE = 1e-4
 """Largest difference of a probability; the promise of the fast path."""
-MOST_TILES = 120
+MOST_TILES = 120 if EVERYTHING else 60
 LONGEST_SIDE = 200
 
 Compare = Callable[..., Any]
 MakeModel = Callable[..., Model]
 MakeImage = Callable[..., np.ndarray]
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +115,7 @@ def cases(draw: st.DrawFn, modes: tuple[str, ...] = ("slide", "whole", "slices")
     )
 
 
-@settings(deadline=None, max_examples=700, derandomize=True)
+@settings(deadline=None, max_examples=700 if EVERYTHING else 150, derandomize=True)
 @given(case=cases())
 def test_the_fast_path_equals_the_reference(
     random_model: MakeModel, noise: MakeImage, compare_with_reference: Compare, case: Case
@@ -167,7 +170,7 @@ def test_a_tile_is_rounded_up_to_a_size_that_the_network_takes(
     compare_with_reference(noise(*size), random_model(5, *kind), protocol)
 
 
-@settings(deadline=None, max_examples=20, derandomize=True)
+@settings(deadline=None, max_examples=20 if EVERYTHING else 8, derandomize=True)
 @given(case=cases())
 def test_the_batch_size_does_not_change_the_result(random_model: MakeModel, noise: MakeImage, case: Case) -> None:
     pixels, model = noise(case.height, case.width, case.seed), random_model(**case.network)
@@ -179,7 +182,7 @@ def test_the_batch_size_does_not_change_the_result(random_model: MakeModel, nois
         torch.testing.assert_close(probabilities, alone, rtol=0, atol=1e-5)
 
 
-@settings(deadline=None, max_examples=80, derandomize=True)
+@settings(deadline=None, max_examples=80 if EVERYTHING else 25, derandomize=True)
 @given(case=cases(modes=("slide", "slices")), scale=st.floats(0.2, 2))
 def test_where_tiles_lie_does_not_matter_to_a_network_without_context(
     pixel_model: Model, noise: MakeImage, case: Case, scale: float

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from everything import EVERYTHING
 
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Protocol, mean_probabilities, plan
@@ -271,6 +272,8 @@ def test_fast_path_and_reference_agree_on_the_samples(
     model, protocol = request.getfixturevalue(network), Protocol.preset(name, **SMALL[name])
     seen: set[int] = set()
     for number, file_name in enumerate(photos):
+        if not EVERYTHING and number % 3 != list(SMALL).index(name) % 3:
+            continue
         agreement = compare_with_reference(photo(file_name, LONGEST - 7 * number), model, protocol)
         assert agreement.share >= 0.999
         seen |= agreement.classes

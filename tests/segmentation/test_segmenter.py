@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Protocol, SegmentedImage, Segmenter, segment_image
-from toolkit.segmentation.segmenter import _greatest
 
 MakeImage = Callable[..., np.ndarray]
 MakeModel = Callable[..., Model]
@@ -238,14 +237,6 @@ def test_a_batch_that_does_not_fit_in_memory_is_halved_and_the_results_are_the_s
     segmenter.finish()
     for image, result in zip(images, results, strict=True):
         assert_alike(result.result(timeout=0), segment_image(image, small_model, PROTOCOL))
-
-
-@pytest.mark.parametrize("n_classes", [1, 2, 21, 255, 256, 300])
-def test_of_classes_that_are_equally_likely_the_first_is_taken(n_classes: int) -> None:
-    total = torch.randint(0, 4, (n_classes, 9, 7), generator=torch.Generator().manual_seed(5)).float()
-    greatest, labels = _greatest(total)
-    np.testing.assert_array_equal(labels.numpy(), total.numpy().argmax(0))
-    np.testing.assert_array_equal(greatest.numpy(), total.numpy().max(0))
 
 
 def test_pixels_are_checked_before_anything_is_begun(small_model: Model, noise: MakeImage) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from toolkit.arguments import choice, flag, whole_number
 from toolkit.models import Model
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
@@ -41,16 +42,11 @@ class Execution:
     """Tiles per call of the network; None: found while working. Changes speed and memory, not the result."""
 
     def __post_init__(self) -> None:
-        if self.precision not in get_args(Precision):
-            raise ValueError(f"precision={self.precision!r} is not one of {', '.join(map(repr, get_args(Precision)))}")
-        if not isinstance(self.compile, bool):
-            raise TypeError(f"compile must be True or False, not {self.compile!r}")
-        if self.batch_size is None:
-            return
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int):
-            raise TypeError(f"batch_size must be a whole number or None, not {self.batch_size!r}")
-        if not 1 <= self.batch_size <= MAX_BATCH_SIZE:
-            raise ValueError(f"batch_size must be at least 1 and at most {MAX_BATCH_SIZE}, not {self.batch_size}")
+        choice("precision", self.precision, get_args(Precision))
+        flag("compile", self.compile)
+        if self.batch_size is not None:
+            size = whole_number("batch_size", self.batch_size, least=1, most=MAX_BATCH_SIZE)
+            object.__setattr__(self, "batch_size", size)
 
 
 class PreparedNetwork:

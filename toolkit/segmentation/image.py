@@ -3,12 +3,12 @@
 import functools
 from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from toolkit.models import Model
 from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.canvas import Canvas
+from toolkit.segmentation.fused import FusedPassOutputs, is_possible
 from toolkit.segmentation.memory import band_rows
 from toolkit.segmentation.merging import PassOutputs
 from toolkit.segmentation.protocol import Protocol
@@ -65,31 +65,27 @@ class ImageOnItsWay:
 
     def _merge(self, one: "_Pass", rows: slice) -> None:
         """Add a pass to the band's sums; the last one's strips are finished while they are in the cache."""
-        for strip, probabilities in one.outputs.strips(rows, (self._height, self._width)):
-            total = probabilities
-            if len(self._passes) > 1:
-                total = self._band(rows)[:, strip.start - rows.start : strip.stop - rows.start]
-                if one is self._passes[0]:
-                    total.copy_(probabilities)
-                else:
-                    total += probabilities
+        size, first = (self._height, self._width), self._passes[0]
+        summed = len(self._passes) > 1
+        if summed and one is first:
+            self._sums = one.outputs.empty_sums(rows.stop - rows.start, self._width, self._device)
+        for strip in one.outputs.strips(rows, size, summed=summed):
+            sums = None if self._sums is None else self._sums[:, strip.start - rows.start : strip.stop - rows.start]
+            total = one.outputs.merge(strip, size, sums, adding=one is not first)
             if one is self._passes[-1]:
                 self._finish_rows(strip, total)
+            del total  # before there is another one
         one.outputs.discard_above(rows.stop, self._height)
         if one is self._passes[-1]:
             self._sums = None
-
-    def _band(self, rows: slice) -> Tensor:
-        if self._sums is None:
-            self._sums = torch.empty(self._n_classes, rows.stop - rows.start, self._width, device=self._device)
-        return self._sums
 
 
 class _Pass:
     """One level of an image, plain or mirrored, and which of its tiles have been sent."""
 
     def __init__(self, level: Level, mirrored: bool, pixels: Tensor, model: Model, protocol: Protocol) -> None:
-        self.outputs = PassOutputs(level, protocol, aligned=model.align_corners, mirrored=mirrored)
+        kind = FusedPassOutputs if is_possible(pixels.device) else PassOutputs
+        self.outputs = kind(level, protocol, model.n_classes, aligned=model.align_corners, mirrored=mirrored)
         self._level = level
         self._mirrored = mirrored
         self._pixels = pixels

@@ -10,7 +10,7 @@ from toolkit.segmentation.tiles import Level, levels
 
 _FLOAT = 4
 _LEAST_BAND_ROWS = 32
-_MERGED_FLOATS = 2**22
+_MERGED_FLOATS = 3 * 2**20
 _BAND_FLOATS = {"cpu": 2**26, "cuda": 2**28}
 """Class probabilities are summed in bands of so many numbers, whatever the size of the image."""
 
@@ -54,7 +54,7 @@ def bytes_needed(
     widest = max(width, *(level.canvas[1] for level in image_levels))
     floats = (
         band * width * model.n_classes
-        + max(4 * _LEAST_BAND_ROWS * widest * model.n_classes, _MERGED_FLOATS)
+        + max(3 * _LEAST_BAND_ROWS * widest * model.n_classes, _MERGED_FLOATS)
         + sum(kept)
         + 9 * canvas
         + batch_size * largest * (3 + model.n_classes / output_stride**2)

@@ -28,18 +28,21 @@ class PassOutputs:
         Whose tiles will be added.
     protocol : Protocol
         Its blend, merge space and upsampling.
+    n_classes : int
+        Of the network.
     aligned : bool
         Whether the network was trained with aligned corners.
     mirrored : bool
         Whether the pass sees the mirrored image.
     """
 
-    def __init__(self, level: Level, protocol: Protocol, *, aligned: bool, mirrored: bool) -> None:
+    def __init__(self, level: Level, protocol: Protocol, n_classes: int, *, aligned: bool, mirrored: bool) -> None:
         def or_as_trained(choice: bool | None) -> bool:
             return aligned if choice is None else choice
 
         self.level = level
         self._protocol = protocol
+        self._n_classes = n_classes
         self._mirrored = mirrored
         self._output_aligned = or_as_trained(protocol.output_align_corners)
         self._restore_aligned = or_as_trained(protocol.restore_align_corners)
@@ -49,8 +52,12 @@ class PassOutputs:
     def add(self, top: int, left: int, output: Tensor) -> None:
         """Keep a tile's logits ``(n_classes, h, w)``, of the tile's size or smaller, not mirrored; twice if it was also
         seen mirrored."""
+        kept = self._kept(output)
+        self._tiles.setdefault((top, left), []).append(kept)
+
+    def _kept(self, output: Tensor) -> Tensor:
         # In memory of its own, row by row: a view would keep its whole batch, and resizing likes rows.
-        self._tiles.setdefault((top, left), []).append(output.clone(memory_format=torch.contiguous_format))
+        return output.clone(memory_format=torch.contiguous_format)
 
     def discard_above(self, row: int, image_height: int) -> None:
         """Let go of tiles that no image row from ``row`` on needs."""
@@ -68,20 +75,46 @@ class PassOutputs:
         source = source_rows(self.level.height, image_height, rows, align_corners=self._restore_aligned)
         return slice(source.start + self.level.top, source.stop + self.level.top)
 
-    def strips(self, rows: slice, size: tuple[int, int]) -> Iterator[tuple[slice, Tensor]]:
-        """The pass's class probabilities ``(n_classes, n_rows, width)`` of rows of the image, a strip at a time.
+    def empty_sums(self, n_rows: int, width: int, device: torch.device) -> Tensor:
+        """Memory for sums ``(n_classes, n_rows, width)``."""
+        return torch.empty(self._n_classes, n_rows, width, device=device)
 
-        ``size`` is the image's (height, width); each strip comes with the rows that it covers, and is the caller's.
+    def strips(self, rows: slice, size: tuple[int, int], *, summed: bool) -> Iterator[slice]:
+        """Parts of the rows of an image of ``size`` (height, width), each of which is merged at once.
+
+        ``summed`` says whether there are sums of all these rows, so that a part of any size takes no memory of its own.
         """
-        first = next(iter(self._tiles.values()))[0]
         widest = max(size[1], self.level.canvas[1])
         taller = max(self.level.height / size[0], 1)  # rows of the canvas that a row of the image is made of
-        most = _STRIP_FLOATS.get(first.device.type, 2**27) / (len(first) * widest)
-        n_rows = max(int(max(most, _LEAST_STRIP_ROWS) / taller), 1)
-        for start in range(rows.start, rows.stop, n_rows):
-            strip = slice(start, min(start + n_rows, rows.stop))
-            probabilities = self._probabilities(strip, size)
-            yield strip, probabilities.flip(-1) if self._mirrored else probabilities
+        device = next(iter(self._tiles.values()))[0].device
+        most = _STRIP_FLOATS.get(device.type, 2**27) / (self._n_classes * widest)
+        yield from parts(rows, max(int(max(most, _LEAST_STRIP_ROWS) / taller), 1))
+
+    def merge(self, rows: slice, size: tuple[int, int], sums: Tensor | None, *, adding: bool) -> Tensor:
+        """The pass's class probabilities ``(n_classes, n_rows, width)`` of rows of the image.
+
+        Parameters
+        ----------
+        rows : slice
+            One of `strips`.
+        size : tuple of int
+            The image's (height, width).
+        sums : torch.Tensor, optional
+            Where they are put, or added; None: they are the only ones.
+        adding : bool
+            Whether the sums hold something.
+
+        Returns
+        -------
+        torch.Tensor
+            The sums, or the probabilities if there are none.
+        """
+        probabilities = self._probabilities(rows, size)
+        if self._mirrored:
+            probabilities = probabilities.flip(-1)
+        if sums is None:
+            return probabilities
+        return sums.add_(probabilities) if adding else sums.copy_(probabilities)
 
     def _probabilities(self, rows: slice, size: tuple[int, int]) -> Tensor:
         level = self.level
@@ -144,14 +177,21 @@ class PassOutputs:
         return self._weight
 
 
+def parts(whole: slice, step: int) -> Iterator[slice]:
+    """A slice cut into slices of ``step``; the last may be smaller."""
+    for start in range(whole.start, whole.stop, step):
+        yield slice(start, min(start + step, whole.stop))
+
+
 def tile_weight(crop: tuple[int, int], protocol: Protocol, device: torch.device) -> Tensor:
     """Weight of each pixel of a tile ``(height, width)``, float32."""
     if protocol.blend == "constant":
         return torch.ones(crop, device=device)
-    rows, columns = (_gaussian(side, device) for side in crop)
+    rows, columns = (gaussian(side, device) for side in crop)
     return torch.outer(rows, columns).clamp_(min=GAUSSIAN_FLOOR)
 
 
-def _gaussian(side: int, device: torch.device) -> Tensor:
+def gaussian(side: int, device: torch.device) -> Tensor:
+    """The gaussian blend along one side ``(side,)``."""
     distance = torch.arange(side, device=device, dtype=torch.float32) - (side - 1) / 2
     return torch.exp(-0.5 * (distance / (side * GAUSSIAN_SIGMA)) ** 2)

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable
 from dataclasses import InitVar, asdict, dataclass, fields
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Literal, get_args
 
+from toolkit.arguments import choice, flag, number, whole_number
 from toolkit.segmentation.presets import PRESETS
 
 ScaleBase = Literal["original", "long", "short", "square"]
@@ -111,18 +112,17 @@ class Protocol:
     def __post_init__(self, overlap: float | None) -> None:
         object.__setattr__(self, "scales", _checked_scales(self.scales))
         for name, choices in _CHOICES.items():
-            _check_choice(name, getattr(self, name), choices)
+            choice(name, getattr(self, name), get_args(choices))
         for name in ("flip", "limit_scales"):
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
+            flag(name, getattr(self, name))
         for name in ("output_align_corners", "restore_align_corners"):
             if not isinstance(getattr(self, name), bool | None):
                 raise TypeError(f"{name} must be True, False or None, not {getattr(self, name)!r}")
         for name in ("crop_size", "size_multiple"):
-            object.__setattr__(self, name, _checked_pixels(name, getattr(self, name)))
+            self._check_pixels(name)
         object.__setattr__(self, "stride", self._checked_stride(overlap))
         object.__setattr__(self, "slices", _checked_slices(self.slices))
-        object.__setattr__(self, "slice_overlap", _checked_fraction("slice_overlap", self.slice_overlap, most=0.9))
+        object.__setattr__(self, "slice_overlap", number("slice_overlap", self.slice_overlap, least=0, most=0.9))
         self._check_sizes()
         self._check_upsample()
 
@@ -184,14 +184,20 @@ class Protocol:
 
         return description(self)
 
+    def _check_pixels(self, name: str) -> None:
+        object.__setattr__(self, name, whole_number(name, getattr(self, name), least=1))
+
     def _checked_stride(self, overlap: object) -> int:
         if overlap is not None:
             if self.stride is not None:
                 raise ValueError(f"stride={self.stride} and overlap={overlap!r} say the same thing; give one of them")
-            return max(int(self.crop_size * (1 - _checked_fraction("overlap", overlap, most=1.0, below=True))), 1)
+            shared = number("overlap", overlap, least=0, most=1)
+            if shared == 1:
+                raise ValueError(f"overlap must be a number in [0, 1), not {overlap!r}")
+            return max(int(self.crop_size * (1 - shared)), 1)
         if self.stride is None:
             return math.ceil(self.crop_size * 2 / 3)
-        stride = _checked_pixels("stride", self.stride)
+        stride = whole_number("stride", self.stride, least=1)
         if stride > self.crop_size:
             raise ValueError(
                 f"stride={stride} exceeds crop_size={self.crop_size}: pixels between tiles would never be seen; "
@@ -200,17 +206,17 @@ class Protocol:
         return stride
 
     def _check_sizes(self) -> None:
-        if self.scale_base == "original" and self.base_size is not None:
-            raise ValueError(f"base_size={self.base_size} has no meaning with scale_base='original'; leave it out")
         if self.scale_base != "original":
-            object.__setattr__(self, "base_size", _checked_pixels("base_size", self.base_size))
+            self._check_pixels("base_size")
+        elif self.base_size is not None:
+            raise ValueError(f"base_size={self.base_size} has no meaning with scale_base='original'; leave it out")
         if self.long_limit is not None:
             if self.scale_base != "short":
                 raise ValueError(
                     f"long_limit={self.long_limit} has no meaning with scale_base={self.scale_base!r}; leave it out, "
                     "or choose scale_base='short'"
                 )
-            object.__setattr__(self, "long_limit", _checked_pixels("long_limit", self.long_limit))
+            self._check_pixels("long_limit")
 
     def _check_upsample(self) -> None:
         if self.upsample == "image" and (self.mode != "whole" or self.merge != "logits" or self.fit == "pad"):
@@ -258,31 +264,5 @@ def _checked_slices(slices: object) -> tuple[int, int]:
     counts = tuple(slices)
     if len(counts) != 2:
         raise ValueError(f"slices must be two numbers, (rows, columns), not {counts!r}")
-    for count in counts:
-        if isinstance(count, bool) or not isinstance(count, Integral):
-            raise TypeError(f"slices must be whole numbers, but slices={counts!r} holds {count!r}")
-        if not 1 <= int(count) <= MAX_SLICES:
-            raise ValueError(f"slices must lie in [1, {MAX_SLICES}], but slices={counts!r} holds {count!r}")
-    return int(counts[0]), int(counts[1])
-
-
-def _checked_fraction(name: str, value: object, most: float, below: bool = False) -> float:
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number, not {value!r}")
-    fraction = float(value)
-    if not (0 <= fraction < most or (fraction == most and not below)):
-        raise ValueError(f"{name}={value} must lie in [0, {most:g}{')' if below else ']'}")
-    return fraction
-
-
-def _check_choice(name: str, value: object, choices: Any) -> None:
-    if not isinstance(value, str) or value not in get_args(choices):
-        raise ValueError(f"{name}={value!r} is not one of {', '.join(map(repr, get_args(choices)))}")
-
-
-def _checked_pixels(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} must be a whole number of pixels, not {value!r}")
-    if value < 1:
-        raise ValueError(f"{name}={value} must be at least 1 pixel")
-    return int(value)
+    rows, columns = (whole_number("slices", count, least=1, most=MAX_SLICES) for count in counts)
+    return rows, columns

@@ -46,7 +46,7 @@ def resize_rows(
         return torch.matmul(
             _row_weights(height, size[0], rows.start, rows.stop, align_corners, image.dtype, image.device), image
         )
-    lower, fraction = _positions(height, size[0], rows, align_corners, image.device)
+    lower, fraction = positions(height, size[0], rows, align_corners, image.device)
     lower -= needed.start
     upper = (lower + 1).clamp_(max=image.shape[-2] - 1)
     weight = fraction.to(image.dtype)[:, None]
@@ -58,7 +58,7 @@ def source_rows(height: int, new_height: int, rows: slice, *, align_corners: boo
     if height == new_height:
         return slice(rows.start, rows.stop)
     ends = slice(rows.start, rows.stop, max(rows.stop - rows.start - 1, 1))
-    lower, _ = _positions(height, new_height, ends, align_corners, torch.device("cpu"))
+    lower, _ = positions(height, new_height, ends, align_corners, torch.device("cpu"))
     return slice(int(lower[0]), min(int(lower[-1]) + 2, height))
 
 
@@ -68,7 +68,7 @@ def _row_weights(
 ) -> Tensor:
     """Weight of each needed source row in each row of the result, ``(stop - start, n_source_rows)``."""
     needed = source_rows(height, new_height, slice(start, stop), align_corners=align_corners)
-    lower, fraction = _positions(height, new_height, slice(start, stop), align_corners, torch.device("cpu"))
+    lower, fraction = positions(height, new_height, slice(start, stop), align_corners, torch.device("cpu"))
     lower -= needed.start
     n_rows = needed.stop - needed.start
     upper = (lower + 1).clamp_(max=n_rows - 1)
@@ -77,7 +77,7 @@ def _row_weights(
     return weights.to(device, dtype)
 
 
-def _positions(
+def positions(
     height: int, new_height: int, rows: slice, align_corners: bool, device: torch.device
 ) -> tuple[Tensor, Tensor]:
     """The source row above each row of the result, int64 ``(n,)``, and how far beyond it the row lies, float64."""

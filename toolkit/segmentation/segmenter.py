@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from toolkit.models import Model
+from toolkit.segmentation.allocation import keep_memory
 from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_arithmetic
+from toolkit.segmentation.fused import is_pixel_by_pixel, summarise
 from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.memory import bytes_needed
 from toolkit.segmentation.pixels import checked_pixels, tensor_of
@@ -74,6 +76,8 @@ class Segmenter:
         self._protocol = protocol
         self._soft = soft_composition
         self._network = PreparedNetwork(model, execution)
+        if self._network.device.type == "cpu":
+            keep_memory()
         self._batch_size = execution.batch_size
         self._batches = Batches(self._network, execution.batch_size, on_step)
         self._under_way: deque[_Summary] = deque()
@@ -190,25 +194,32 @@ class _Summary:
         on_gpu = device.type == "cuda"
         self._labels = torch.empty(size, dtype=dtype, pin_memory=on_gpu)
         self._counts = torch.zeros(model.n_classes, dtype=torch.int64, device=device)
-        self._confidence = torch.zeros((), dtype=torch.float64, device=device)
-        self._mass = torch.zeros(model.n_classes, dtype=torch.float64, device=device)
+        # Row by row, so that it does not matter how many are added at a time.
+        self._greatest = torch.zeros(size[0], dtype=torch.float64, device=device)
+        self._mass = torch.zeros(size[0] if soft else 0, model.n_classes, dtype=torch.float64, device=device)
+        self._numbers: list[Tensor] = []
         self._arrived = torch.cuda.Event() if on_gpu else None  # type: ignore[no-untyped-call]
 
     def add_rows(self, rows: slice, total: Tensor) -> None:
         """Take in the sum of the class probabilities of some rows ``(n_classes, n_rows, width)``."""
-        greatest, labels = _greatest(total)
-        self._confidence += greatest.sum(dtype=torch.float64)
-        self._counts += _counts(labels, len(self._counts))
+        if is_pixel_by_pixel(total):
+            labels, greatest, mass = (torch.from_numpy(found) for found in summarise(total, soft=self._soft))
+            labels = labels.int()
+        else:
+            values, labels = total.max(0)
+            greatest = values.sum(1, dtype=torch.float64)
+            mass = total.sum(2, dtype=torch.float64).T if self._soft else self._mass
+        self._greatest[rows] = greatest
         if self._soft:
-            self._mass += total.sum(dim=(1, 2), dtype=torch.float64)
+            self._mass[rows] = mass
+        self._counts += _counts(labels, len(self._counts))
         self._labels[rows].copy_(labels.to(self._labels.dtype), non_blocking=True)
 
     def end(self) -> None:
         """All rows are in."""
+        self._numbers = [self._counts, self._greatest.sum(), self._mass.sum(0)]
         if self._arrived is not None:
-            self._counts, self._confidence, self._mass = (
-                numbers.to("cpu", non_blocking=True) for numbers in (self._counts, self._confidence, self._mass)
-            )
+            self._numbers = [numbers.to("cpu", non_blocking=True) for numbers in self._numbers]
             self._arrived.record()
         self.ended = True
 
@@ -216,32 +227,20 @@ class _Summary:
         """Wait for the numbers if need be, and make them the result."""
         if self._arrived is not None:
             self._arrived.synchronize()
+        counts, greatest, mass = (numbers.numpy() for numbers in self._numbers)
         n_pixels = self._labels.numel()
-        confidence = self._confidence.item() / (n_pixels * self.n_passes)
+        confidence = float(greatest) / (n_pixels * self.n_passes)
         if not np.isfinite(confidence):
             reason = f"{self._name} gave values that are not finite; are its weights and normalisation right?"
             self.result.set_exception(ArithmeticError(reason))
             return
         segmented = SegmentedImage(
             labels=self._labels.numpy(),
-            composition=self._counts.numpy() / n_pixels,
+            composition=counts / n_pixels,
             confidence=confidence,
-            soft_composition=self._mass.numpy() / (n_pixels * self.n_passes) if self._soft else None,
+            soft_composition=mass / (n_pixels * self.n_passes) if self._soft else None,
         )
         self.result.set_result(segmented)
-
-
-def _greatest(total: Tensor) -> tuple[Tensor, Tensor]:
-    """The greatest value of each pixel ``(n_rows, width)``, and the first class that has it, of ``(n_classes, …)``."""
-    n_classes = len(total)
-    if total.device.type != "cpu" or n_classes > 255:
-        values, indices = total.max(0)
-        return values, indices
-    # On a CPU torch finds values many times quicker than it finds where they are.
-    greatest = total.amax(0)
-    classes_to_the_end = torch.arange(n_classes, 0, -1, dtype=torch.uint8)[:, None, None]
-    found = (total == greatest).view(torch.uint8).mul_(classes_to_the_end).amax(0)
-    return greatest, n_classes - found.clamp_(min=1).int()  # 0: not a number, which equals nothing
 
 
 def _counts(labels: Tensor, n_classes: int) -> Tensor:
