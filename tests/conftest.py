@@ -16,7 +16,7 @@ from toolkit.testing.s3_server import S3Server
 from toolkit.testing.servers import UnavailableError
 from toolkit.testing.ssh_server import SshServer
 
-# Before torch is loaded. Threads of several processes that share two cores wait for one another: seconds become minutes.
+# Before torch is loaded. Threads of several processes on two cores wait for one another: seconds become minutes.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 hypothesis.settings.register_profile("segscape", deadline=None)  # a busy machine is no failure
