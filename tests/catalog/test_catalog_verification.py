@@ -177,6 +177,14 @@ class TestLeftBehind:
         assert not partial.exists()
         assert not catalog.verify()
 
+    def test_a_run_that_was_being_entered_is_none(self, tmp_path: Path) -> None:
+        catalog = Catalog.create(tmp_path / "demo.zarr", ["/photos/0.jpg"])
+        folder = tmp_path / "demo.zarr" / "runs" / "c0ffee"
+        folder.mkdir(parents=True)
+        (folder / f"zarr.{uuid.uuid4().hex}.partial").write_bytes(b"half")
+        assert not catalog.verify(repair=True)
+        assert catalog.runs().empty
+
     @pytest.fixture
     def interrupted(self, tmp_path: Path) -> Catalog:
         """One image; whoever added another was killed before it was committed."""

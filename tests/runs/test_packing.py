@@ -37,7 +37,7 @@ def place_in(folder: LabelFolder, outcome: BatchOutcome) -> BatchOutcome:
 
 @pytest.fixture
 def folder() -> LabelFolder:
-    return LabelFolder(MemoryStore(), "run", segment=0, block=0, generation=0)
+    return LabelFolder(MemoryStore(), "run", table=0, block=0, generation=0)
 
 
 def read(folder: LabelFolder, image: ImageOutcome) -> np.ndarray:
@@ -49,7 +49,7 @@ def read(folder: LabelFolder, image: ImageOutcome) -> np.ndarray:
     st.sampled_from([np.uint8, np.uint16]),
 )
 def test_they_lie_in_the_catalog_as_they_were_made(sizes: Sizes, dtype: type) -> None:
-    folder = LabelFolder(MemoryStore(), "run", segment=0, block=0, generation=0)
+    folder = LabelFolder(MemoryStore(), "run", table=0, block=0, generation=0)
     maps = dict(enumerate(label_maps(sizes, dtype), start=7))
     placed = place_in(folder, outcome_of(maps, [list(maps)]))
     assert placed.packed == ()

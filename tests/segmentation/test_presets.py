@@ -259,6 +259,10 @@ def test_an_override_that_is_not_allowed_is_refused(overrides: dict[str, Any]) -
         Protocol.preset("semseg", **overrides)
 
 
+VARIED = ("building.jpg", "dog.jpg", "licenseplate_motion.jpg", "person.jpg")
+"""Photos of several classes, for when not all are tried."""
+
+
 @pytest.mark.parametrize("name", SMALL)
 @pytest.mark.parametrize("network", ["built_in", "small_pspnet", "small_segformer", "small_lraspp"])
 def test_fast_path_and_reference_agree_on_the_samples(
@@ -272,7 +276,7 @@ def test_fast_path_and_reference_agree_on_the_samples(
     model, protocol = request.getfixturevalue(network), Protocol.preset(name, **SMALL[name])
     seen: set[int] = set()
     for number, file_name in enumerate(photos):
-        if not EVERYTHING and number % 3 != list(SMALL).index(name) % 3:
+        if not EVERYTHING and file_name not in VARIED:
             continue
         agreement = compare_with_reference(photo(file_name, LONGEST - 7 * number), model, protocol)
         assert agreement.share >= 0.999

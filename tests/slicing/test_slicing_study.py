@@ -349,7 +349,7 @@ class TestRefusals:
         [
             ({"slices": (2, 2)}, TypeError, r"slices must be \(rows, columns\) such as \(2, 3\), not 2"),
             ({"slices": []}, ValueError, "slices is empty"),
-            ({"slices": [(1, 0)]}, ValueError, r"slices must lie in \[1, 64\], but slices=\(1, 0\) holds 0"),
+            ({"slices": [(1, 0)]}, ValueError, r"slices must be a whole number in \[1, 64\], not 0"),
             ({"slices": [(2, 2), (2, 2)]}, ValueError, r"slices holds \(2, 2\) twice; name each once"),
             ({"slices": "2x2"}, TypeError, "slices must be a sequence"),
             ({"overlaps": 0.1}, TypeError, "overlaps must be a sequence of fractions such as"),
