@@ -221,6 +221,31 @@ def test_a_script_ends_once_its_operations_have_ended() -> None:
     assert "finished" in ended.stderr
 
 
+def test_a_script_whose_operation_is_paused_later_ends_too() -> None:
+    script = (
+        "import threading, time\n"
+        "from tests.test_operation import Walk\n"
+        "walk = Walk().begin(10**6).release(10**6)\n"
+        "threading.Timer(0.5, walk.pause).start()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert "cancelled" in ended.stderr
+
+
+def test_a_script_that_does_not_wait_is_told_all_of_an_error() -> None:
+    script = (
+        "import time\n"
+        "from tests.test_operation import Walk\n"
+        "def fail():\n"
+        "    time.sleep(0.3)\n"
+        "    raise OSError('the disk is full\\nand the other one, too')\n"
+        "Walk().start(fail)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert "and the other one, too" in ended.stderr
+    assert "Mend the cause" in ended.stderr
+
+
 def test_a_script_that_leaves_an_operation_paused_ends_by_cancelling_it() -> None:
     script = "from tests.test_operation import Walk\nwalk = Walk()\nwalk.pause()\nwalk.begin()\n"
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

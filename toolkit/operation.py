@@ -4,6 +4,7 @@ import asyncio
 import concurrent.futures.thread  # noqa: F401  it registers its end at exit, which must be before ours
 import contextlib
 import threading
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Generator, Sequence
@@ -12,6 +13,8 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from toolkit.display import LiveDisplay
 from toolkit.errors import ToolkitError
+
+_SECONDS_BETWEEN_LOOKS = 1.0
 
 State = Literal["running", "paused", "cancelling", "finished", "cancelled", "stopped"]
 
@@ -145,7 +148,10 @@ class Operation(Generic[Progress]):
         self._raise()
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Wait for the end as `wait` does, while a notebook's kernel serves its widgets."""
+        """Wait for the end as `wait` does, while a notebook's kernel serves its widgets.
+
+        If what awaits it is cancelled, as by ``asyncio.wait_for``, so is the operation, cleanly.
+        """
         return self._awaited().__await__()
 
     async def _awaited(self) -> None:
@@ -201,6 +207,7 @@ class Operation(Generic[Progress]):
         except Exception as error:  # noqa: BLE001 - hours of work must not end for a broken observer
             with contextlib.suppress(ValueError):  # another thread has done so
                 self._observers.remove(observer)
+            self._displayed = any(isinstance(one, _Display) for one in self._observers)
             if not isinstance(observer, _Display):
                 warnings.warn(f"observer {observer!r} raised {error!r} and is not called any more", stacklevel=1)
 
@@ -251,7 +258,7 @@ class _Display:
             self._shown.finish()
 
 
-_running: "weakref.WeakSet[Operation[Any]]" = weakref.WeakSet()
+_running: set[Operation[Any]] = set()
 _registered = threading.Lock()
 
 
@@ -267,8 +274,24 @@ def _wait_for_at_exit(operation: Operation[Any]) -> None:
 
 
 def _wait_for_all() -> None:
-    for operation in list(_running):
+    operations = list(_running)
+    try:
+        for operation in operations:
+            _wait_for(operation)
+    except KeyboardInterrupt:
+        for operation in operations:
+            operation.cancel()
+        for operation in operations:
+            operation._ended.wait()
+        raise
+
+
+def _wait_for(operation: Operation[Any]) -> None:
+    while not operation.ended:
         if operation.paused.is_set():  # nobody is left who could resume it
             operation.cancel()
-        with contextlib.suppress(OperationError):
-            operation.wait()
+        with contextlib.suppress(TimeoutError):
+            try:
+                operation.wait(_SECONDS_BETWEEN_LOOKS)
+            except OperationError:
+                traceback.print_exc()

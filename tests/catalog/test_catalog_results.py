@@ -13,11 +13,22 @@ from claiming import claim_next
 from kinds_of_stores import CLASS_NAMES
 from zarr.abc.store import Store
 
-from toolkit.catalog import DONE, ERROR_CODES, PENDING, Catalog, Failure, FailureLog, OwnedBlock, Owner, RunSettings
+from toolkit.catalog import (
+    DONE,
+    ERROR_CODES,
+    PENDING,
+    Catalog,
+    CatalogError,
+    Failure,
+    FailureLog,
+    OwnedBlock,
+    Owner,
+    RunSettings,
+)
 from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import RESULT_FIELDS, STATUS, generation_path, log_path
 from toolkit.catalog.format.results import RunResults
-from toolkit.catalog.store.objects import keys, remove
+from toolkit.catalog.store.objects import get, keys, put, remove
 
 Note = Callable[..., None]
 FIELDS = [field for field in RESULT_FIELDS if not field.optional]
@@ -354,6 +365,49 @@ class TestGenerations:
         half = zarr.create_group(store, path=generation_path(run_id, 0, 1))
         half.create_array("composition", shape=(10, 3), chunks=(4, 3), dtype="float32")
         assert self.status(catalog, run_id)[0] == "done"
+
+    def test_one_with_results_counts_whatever_metadata_is_lost(
+        self, store: Store, catalog: Catalog, run_id: str, claim: Claim, note_done: Note
+    ) -> None:
+        owned = claim()
+        note_done(owned, 1)
+        owned.writer.flush()
+        remove(store, f"{generation_path(run_id, 0, 0)}/class_name/zarr.json")
+        assert (catalog.to_xarray(run_id).status == "done").sum() == 1
+        found = catalog.verify()
+        assert not found.whole
+        assert "metadata" in {problem.kind for problem in found}
+
+    def test_an_owner_whose_block_was_forgotten_writes_all_of_it_again(
+        self, store: Store, catalog: Catalog, run_id: str, claim: Claim, note_done: Note, note_failed: Note
+    ) -> None:
+        """As when it was silent, and something that cannot be read was mended meanwhile."""
+        owned = claim()
+        note_done(owned, 0)
+        note_done(owned, 1)
+        owned.writer.flush()
+        GenerationArrays(store, run_id, catalog.image_tables()[0], 0).remove_block(0)
+        note_failed(owned, 2)
+        owned.writer.flush()
+        results = catalog.to_xarray(run_id)
+        assert results.status.values[:3].tolist() == ["done", "done", "failed"]
+        assert not np.isnan(results.composition.values[:2]).any()
+
+    def test_what_was_mended_by_another_is_seen_without_opening_again(
+        self, store: Store, catalog: Catalog, run_id: str, claim: Claim, note_done: Note
+    ) -> None:
+        owned = claim()
+        note_done(owned, 1)
+        owned.writer.flush()
+        path = f"{generation_path(run_id, 0, 0)}/engine/zarr.json"
+        metadata = get(store, path)
+        assert metadata is not None
+        remove(store, path)
+        mine = Catalog.open(store)
+        with pytest.raises(CatalogError):
+            mine.to_xarray(run_id)
+        put(store, path, metadata)
+        assert (mine.to_xarray(run_id).status == "done").sum() == 1
 
     def test_reading_some_rows_agrees_with_reading_all(
         self, catalog: Catalog, run_id: str, claim: Claim, note_done: Note

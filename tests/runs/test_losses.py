@@ -14,9 +14,11 @@ from toolkit.engines import EngineLostError, NoEnginesError
 from toolkit.runs import Run
 from toolkit.runs.driver import Driver, DriverOptions
 from toolkit.runs.events import Event, LeftPending, Paused, Resumed
+from toolkit.runs.settings import settings_of
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, Task, Work
 from toolkit.segmentation import NUMERICS_VERSION
 from toolkit.sources import ReadLimits
+from toolkit.testing.waiting import PATIENCE
 
 
 class Engines:
@@ -117,4 +119,31 @@ def test_a_run_ends_without_a_server_that_stays_away(drive: Callable[..., dict[s
     statuses = drive(uris, Engines(2, answer), server_seconds=0.2)
     assert {uri for uri, status in statuses.items() if status == "pending"} == {uri for uri in uris if "away" in uri}
     assert set(statuses.values()) == {"done", "pending"}
-    assert LeftPending(5, "sftp://away cannot be reached") in events
+    assert [event for event in events if isinstance(event, LeftPending)] == [
+        LeftPending(5, "sftp://away cannot be reached")
+    ]
+
+
+def test_two_runs_that_leave_images_pending_do_not_wait_for_one_another(
+    tmp_path: Path, model: Model, small_protocol: Protocol
+) -> None:
+    """Each holds blocks with images of a server that stays away."""
+
+    def answer(task: Task) -> BatchOutcome | Exception:
+        for n, uri in enumerate(task.uris):
+            if uri.startswith("sftp://away"):
+                return done(task, n, "sftp://away cannot be reached")
+        return done(task)
+
+    uris = [f"sftp://{'away' if i % 10 == 3 else 'there'}/{i}.jpg" for i in range(60)]
+    catalog = Catalog.create(tmp_path / "demo.zarr", uris, block_size=10)
+    work = Work(model.source, model.digest, small_protocol, ReadLimits())
+    run_id = catalog.start_run(settings_of(work, model))
+    options = DriverOptions(keep_labels=False, look_seconds=0.01, server_seconds=0.2)
+    runs = [Run(run_id, []) for _ in range(2)]
+    for run in runs:
+        engines: Any = Engines(2, answer)
+        run.start(Driver(Catalog.open(tmp_path / "demo.zarr"), run, work, engines, done, options, Owner()).run)
+    for run in runs:
+        run.wait(PATIENCE)
+    assert catalog.runs().loc[run_id, ["done", "pending"]].tolist() == [54, 6]

@@ -261,9 +261,10 @@ class Catalog(DrivenCatalog):
         Verification
             The list of problems; ``clean`` says whether none is left, ``whole`` whether none of them is damage.
         """
-        found = verify_store(self.store, repair=repair, labels=labels)
-        self._contents.forget()
-        return found
+        try:
+            return verify_store(self.store, repair=repair, labels=labels)
+        finally:
+            self._contents.forget()
 
     def compare(self, run_a: str | None, run_b: str | None, *, labels: bool = False) -> xr.Dataset:
         """How two runs differ, over the images that are done in both.

@@ -117,6 +117,8 @@ class Driver:
         self._reach = Reach(options.server_seconds, options.look_seconds, clock)
         self._speeds = Speeds()
         self._todo = 0
+        self._leaves_some = False
+        """Whether images are left pending: others that do the same would wait for us, as we for them."""
         self._n_engines = executor.n_engines
         self._half_interval = options.flush_seconds / 2
         self._flushed_at = self._counted_at = clock()
@@ -164,7 +166,7 @@ class Driver:
                 return
             elif self._at_hand or paused.is_set():
                 cancelled.wait(self._options.look_seconds)
-            elif not self._queue.look(at_once=not self._queue.holders):
+            elif self._leaves_some or not self._queue.look(at_once=not self._queue.holders):
                 return
             elif self._queue.holders:
                 self._wait_for_others()
@@ -187,7 +189,10 @@ class Driver:
         """A share of the work at hand, or of a block that is claimed for it; None: there is nothing for now."""
         whole = self._at_hand.take()
         if whole is None and not self._under_way and (reason := self._reach.given_up()):
-            self._run.emit(LeftPending(self._at_hand.drop_out_of_reach(), reason))
+            n_dropped = self._at_hand.drop_out_of_reach()
+            if n_dropped:
+                self._leaves_some = True
+                self._run.emit(LeftPending(n_dropped, reason))
         whole = whole or self._at_hand.take_out_of_reach()
         if whole is None:
             return None
@@ -261,7 +266,7 @@ class Driver:
         if lacking is not None:
             if self._deliveries is None:
                 raise NoEnginesError(f"the engine on {lacking.host} cannot load the model ({lacking.reason})")
-            self._deliveries.bring(lacking)
+            self._deliveries.bring(lacking, since)
 
     def _check_seen_here(self, outcome: BatchOutcome, task: Task) -> None:
         """Stop rather than have all images of a folder fail that an engine's machine does not have.

@@ -34,8 +34,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
     return waiting_model(tmp_path_factory.mktemp("model") / "waiting")
 
 
-def bring(deliveries: Deliveries, engine: int = 0, host: str = "far") -> None:
-    deliveries.bring(LacksModel(host, engine, "there is no such folder"))
+def bring(deliveries: Deliveries, engine: int = 0, host: str = "far", since: float = 1e9) -> None:
+    deliveries.bring(LacksModel(host, engine, "there is no such folder"), since)
 
 
 def test_a_machine_whose_engines_all_ask_gets_it_once_and_whole(model: Model) -> None:
@@ -48,6 +48,17 @@ def test_a_machine_whose_engines_all_ask_gets_it_once_and_whole(model: Model) ->
     assert {engine for engine, _ in engines.received} == {0}
     assert [part.number for _, part in engines.received] == list(range(len(engines.received)))
     assert {part.digest for _, part in engines.received} == {model.digest}
+
+
+def test_what_was_said_before_it_arrived_has_nothing_sent_again(model: Model) -> None:
+    engines = Engines()
+    engines.ready.set()
+    deliveries = Deliveries(engines, model, clock=lambda: 100.0)  # type: ignore[arg-type]
+    bring(deliveries)
+    wait_until(lambda: engines.received and engines.received[-1][1].is_last)
+    wait_until(lambda: not any(thread.name == "model to far" for thread in threading.enumerate()))
+    bring(deliveries, 1, since=99.0)
+    assert {engine for engine, _ in engines.received} == {0}
 
 
 def test_every_machine_gets_a_parcel_of_its_own(model: Model) -> None:

@@ -42,7 +42,7 @@ class GenerationArrays:
         self._store = store
         self._path = generation_path(run_id, table.number, generation)
         self._table = table
-        self._opened: dict[str, zarr.Array[Any] | None] = {}
+        self._opened: dict[str, zarr.Array[Any]] = {}
 
     def create(
         self, class_names: Sequence[str], options: Collection[str] = (), *, in_whole_blocks: bool = False
@@ -75,8 +75,8 @@ class GenerationArrays:
             group.create_array("class_name", data=text, dimension_names=("class_name",))
 
     def exists(self) -> bool:
-        """Whether the generation was created completely."""
-        return exists(self._store, f"{self._path}/class_name/zarr.json")
+        """Whether the generation was created completely, as one was in which a block has a status."""
+        return exists(self._store, f"{self._path}/class_name/zarr.json") or bool(self.written_blocks())
 
     def written_blocks(self) -> list[int]:
         """The blocks that have a status in this generation, in order."""
@@ -88,6 +88,10 @@ class GenerationArrays:
         found = (key.removeprefix(prefix).partition("/")[0] for key in keys(self._store, prefix))
         rows = self.rows_per_chunk(field)
         return sorted({int(name) * rows // self._table.block_size for name in found if name.isdigit()})
+
+    def block_of(self, row: int) -> int:
+        """The block that a row of the table lies in."""
+        return row // self._table.block_size
 
     def is_written(self, block: int) -> bool:
         """Whether a block has a status in this generation."""
@@ -144,8 +148,8 @@ class GenerationArrays:
                 try:
                     array = zarr.open_array(self._store, path=path, mode=mode, zarr_format=3)
                     self._opened[field.name] = array.with_config(WRITE_ALL)
-                except ArrayNotFoundError:
-                    self._opened[field.name] = None
+                except ArrayNotFoundError:  # it may be mended meanwhile
+                    return None
         return self._opened[field.name]
 
 

@@ -29,12 +29,12 @@ class BlockWriter:
     def __init__(self, arrays: GenerationArrays, rows: slice, n_classes: int, options: Collection[str] = ()) -> None:
         self._arrays = arrays
         self._rows = rows
+        self._block = arrays.block_of(rows.start)
         fields = fields_of(options)
         self._fields = [field for field in (*RESULTS_BEFORE_STATUS, STATUS) if field in fields]
         self._values = empty_values(rows.stop - rows.start, n_classes, [field.name for field in fields])
         self._noted: dict[str, set[int]] = defaultdict(set)
         """Positions in the block at which a field was noted since the last flush."""
-        self._is_written = False
 
     def set(self, row: int, **values: object) -> None:
         """Note the result of a row (of the table): values by field name, status among them."""
@@ -49,13 +49,14 @@ class BlockWriter:
         """Write what was noted since the last flush: results first, status last."""
         if not self._noted:
             return
+        # Also where somebody took this owner for dead and had the block forgotten.
+        is_written = self._arrays.is_written(self._block)
         for field in self._fields:
-            positions = self._noted[field.name] if self._is_written else range(len(self._values[field.name]))
+            positions = self._noted[field.name] if is_written else range(len(self._values[field.name]))
             for begin, end in _chunks(positions, self._arrays.rows_per_chunk(field)):
                 rows = slice(self._rows.start + begin, min(self._rows.start + end, self._rows.stop))
                 self._arrays.write(field, rows, self._values[field.name][begin:end])
         self._noted.clear()
-        self._is_written = True
 
 
 def _chunks(positions: Iterable[int], size: int) -> Iterator[tuple[int, int]]:

@@ -1,7 +1,10 @@
 """A model brought to machines that have no other way to it, while work goes on elsewhere."""
 
+import math
 import secrets
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import CancelledError
 from dataclasses import replace
 
@@ -25,18 +28,30 @@ class Deliveries:
         The engines.
     model : Model
         What is sent.
+    clock : callable
+        Monotonic seconds.
     """
 
-    def __init__(self, executor: Executor, model: Model) -> None:
+    def __init__(self, executor: Executor, model: Model, clock: Callable[[], float] = time.monotonic) -> None:
         self._executor = executor
+        self._clock = clock
+        self._arrived: dict[str, float] = {}
+        """When machines had it."""
         self._model = model
         self._on_the_way: dict[str, threading.Thread] = {}
         self._errors: dict[str, Exception] = {}
         self._packing = threading.Lock()
         self._parts: list[BundlePart] = []
 
-    def bring(self, lacking: LacksModel) -> None:
+    def bring(self, lacking: LacksModel, since: float) -> None:
         """Have a machine get the model by way of one of its engines, unless it is on its way there already.
+
+        Parameters
+        ----------
+        lacking : LacksModel
+            What the engine said.
+        since : float
+            When it was asked, by the clock: it may have arrived meanwhile.
 
         Raises
         ------
@@ -48,7 +63,7 @@ class Deliveries:
         if error is not None:
             raise ModelDeliveryError(f"{host}: {lacking.reason}; and it cannot be sent there: {error}") from error
         under_way = self._on_the_way.get(host)
-        if under_way is not None and under_way.is_alive():
+        if (under_way is not None and under_way.is_alive()) or since < self._arrived.get(host, -math.inf):
             return
         thread = threading.Thread(target=self._bring, args=(host, lacking.number), name=f"model to {host}", daemon=True)
         self._on_the_way[host] = thread
@@ -58,6 +73,7 @@ class Deliveries:
         try:
             for part in self._packed():
                 self._executor.submit_to(engine, receive_part, part).result()
+            self._arrived[host] = self._clock()
         except (EngineLostError, NoEnginesError, CancelledError):
             pass  # whoever asks next is tried
         except Exception as error:  # noqa: BLE001  raised by the next call of `bring`
