@@ -80,11 +80,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     long: set[Path] = set()
     for item in items:
         if isinstance(item, pytest.Function) and (
-            WHOLE_FOLDERS & set(item.path.parts) or any(map(_starts_something, _functions_of(item)))
+            _is_in_whole_folder(item) or any(map(_starts_something, _functions_of(item)))
         ):
             item.add_marker("starts_something")
             long.add(item.path)
-    items.sort(key=lambda item: (item.path not in long, not WHOLE_FOLDERS & set(item.path.parts)))
+    items.sort(key=lambda item: (item.path not in long, not _is_in_whole_folder(item)))
+
+
+def _is_in_whole_folder(item: pytest.Item) -> bool:
+    root = Path(__file__).parent
+    return item.path.is_relative_to(root) and item.path.relative_to(root).parts[0] in WHOLE_FOLDERS
 
 
 def _functions_of(item: pytest.Function) -> Iterator[Callable[..., object]]:

@@ -89,7 +89,7 @@ def choice(name: str, value: object, allowed: Sequence[Value]) -> Value:
     ValueError: blend must be one of 'constant', 'gaussian', not 'gauss'
     """
     for one in allowed:
-        if type(value) is type(one) and value == one:
+        if isinstance(value, type(one)) and isinstance(value, bool) == isinstance(one, bool) and value == one:
             return one
     raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
 

@@ -28,8 +28,9 @@
     ├── ParameterError               a notebook has no such parameter (toolkit.notebooks; also a ValueError)
     └── NotebookError                a notebook failed (also a RuntimeError)
 
-A class lies in the package that raises it. Those that have an obvious ancestor among Python's errors are of that kind,
-too, so that ``except ValueError`` and the like do what one would expect.
+Wrong arguments are Python's own TypeError and ValueError (`toolkit.arguments`). A class lies in the package that raises
+it. Those that have an obvious ancestor among Python's errors are of that kind, too, so that ``except ValueError`` and
+the like do what one would expect.
 """
 
 

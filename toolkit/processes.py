@@ -21,17 +21,17 @@ def place() -> str:
         return ""  # not Linux
 
 
-def began(pid: int) -> int:
-    """When a process was started, in ticks since boot, which nobody's setting of the clock moves; 0 if it is gone.
+def began(pid: int) -> int | None:
+    """When a process was started, in ticks since boot, which nobody's setting of the clock moves; None if it is gone.
 
-    A later process of the same id has another. Also 0 where that cannot be known, see `place`.
+    A later process of the same id has another. Also None where that cannot be known, see `place`.
     """
     try:
         # The name in parentheses may hold anything; after it come the state (field 3) … and the start time (field 22).
         fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:
-        return 0
-    return 0 if fields[0] in ("Z", "X") else int(fields[19])
+        return None
+    return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
 def is_alive(process: psutil.Process) -> bool:

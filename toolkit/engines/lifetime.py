@@ -49,9 +49,9 @@ def _watch(is_alive: Callable[[], bool], poll_seconds: float) -> None:
 
 
 def _watcher(pid: int) -> Callable[[], bool]:
-    if began(os.getpid()):  # this system tells
+    if began(os.getpid()) is not None:  # this system tells
         begun = began(pid)
-        return lambda: begun != 0 and began(pid) == begun
+        return lambda: begun is not None and began(pid) == begun
     if os.getppid() == pid:  # a child whose parent dies is given another parent
         return lambda: os.getppid() == pid
     return lambda: True

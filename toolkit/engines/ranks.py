@@ -13,6 +13,7 @@ from toolkit.engines.cluster import Cluster
 from toolkit.engines.executors import EngineLostError, Executor, InProcessExecutor, NoEnginesError
 from toolkit.engines.executors.interface import Result, Task
 from toolkit.engines.inside.gate import gate
+from toolkit.engines.inside.retirement import LEAVING
 
 _POLL_SECONDS = 0.05
 _MARGIN_SECONDS = 30.0
@@ -75,7 +76,7 @@ def _begin_to_wait(executor: Executor, gated: "_Gated[Any, Any]", tasks: Sequenc
         if len(futures) < len(tasks) and engine.id not in futures and not engine.doing:
             with suppress(EngineLostError):  # it left just now
                 futures[engine.id] = executor.submit_to(engine.id, gated, tasks[len(futures)])
-    return sum(engine.waits_for == gated.group for engine in there)
+    return sum(engine.waits_for == gated.group and engine.doing != LEAVING for engine in there)
 
 
 class _Gated(Generic[Task, Result]):
@@ -87,5 +88,5 @@ class _Gated(Generic[Task, Result]):
 
     def __call__(self, task: Task) -> Result:
         if not gate.wait(self.group, self.patience):
-            raise TimeoutError("the other tasks of its group did not come")
+            raise TimeoutError("the other tasks of its group did not come, or it was asked to end")
         return self.function(task)

@@ -31,14 +31,38 @@ def check(document: object, schema: Literal["bundle", "dataset", "model"], path:
     error : type
         What to raise.
     """
+    if _is_valid(document, schema):
+        return
     try:
-        from jsonschema import Draft202012Validator
+        from jsonschema import Draft202012Validator  # says well what is wrong, and takes a second to import
         from jsonschema.exceptions import best_match
     except ImportError:
         return
     first = best_match(Draft202012Validator(_read(schema)).iter_errors(document))
     if first is not None:
         raise error(f"{path}: {_place(first.absolute_path)}: {_explanation(first)}")
+
+
+def _is_valid(document: object, schema: str) -> bool:
+    """Whether it is certainly what its schema says."""
+    try:
+        import fastjsonschema
+    except ImportError:
+        return False
+    try:
+        _compiled(schema)(document)
+    except fastjsonschema.JsonSchemaValueException:
+        return False
+    return True
+
+
+@functools.cache
+def _compiled(schema: str) -> Any:
+    import fastjsonschema
+
+    # It knows earlier drafts only, which say the same in all that is used here.
+    definition = {key: value for key, value in _read(schema).items() if key != "$schema"}
+    return fastjsonschema.compile(definition, use_default=False)
 
 
 @functools.cache

@@ -3,6 +3,7 @@
 Equal to what `merging` does with tensors up to rounding; the same bits whatever the number of threads.
 """
 
+import contextlib
 import functools
 import itertools
 import math
@@ -16,10 +17,14 @@ import torch
 from torch import Tensor
 
 from toolkit.segmentation.merging import GAUSSIAN_FLOOR, PassOutputs, gaussian, parts
+from toolkit.segmentation.protocol import Protocol
 from toolkit.segmentation.resampling import positions
+from toolkit.segmentation.tiles import levels
 
 _LEAST_BLOCK_ROWS, _MOST_BLOCK_ROWS, _BLOCK_COLUMNS = 16, 64, 512
 _LOG2_E = math.log2(math.e)
+_LEAST_SUM_OF_POWERS = -1e29  # the kernels take -1e30 for a class that there is not
+_MOST_TRIES = 3
 _CPU = torch.device("cpu")
 
 Axis = tuple[np.ndarray, np.ndarray]
@@ -42,6 +47,19 @@ def is_possible(device: torch.device) -> bool:
     return device.type == "cpu" and _kernels() is not None
 
 
+@functools.cache
+def warm_up() -> None:
+    """Have the kernels compiled before an image waits for them: it takes seconds, once per machine."""
+    protocol = Protocol(crop_size=8, stride=8)
+    for _ in range(_MOST_TRIES):
+        outputs = FusedPassOutputs(levels(8, 8, protocol)[0], protocol, 2, aligned=False, mirrored=False)
+        outputs.add(0, 0, torch.zeros(2, 8, 8))
+        # What is compiled serves also if it cannot be kept: no room, no quota.
+        with contextlib.suppress(OSError):
+            summarise(outputs.merge(slice(0, 8), (8, 8), None, adding=False), soft=False)
+            return
+
+
 class FusedPassOutputs(PassOutputs):
     """As `PassOutputs`, with all steps of merging in one; outputs lie class by class at each pixel, as do sums."""
 
@@ -50,9 +68,9 @@ class FusedPassOutputs(PassOutputs):
     def _kept(self, output: Tensor) -> Tensor:
         """The logits as the kernels take them, ``(h, w, n_classes)``."""
         if self._finite:
-            logits = output.permute(1, 2, 0).contiguous()
+            logits = output.float().permute(1, 2, 0).contiguous()
             powers = (logits - logits.amax(-1, keepdim=True)).mul_(_LOG2_E)
-            self._finite = math.isfinite(powers.sum().item())
+            self._finite = powers.sum().item() > _LEAST_SUM_OF_POWERS  # not so of infinities, and what is not a number
             if self._finite:
                 return powers
             # What becomes of infinities is a matter of torch's softmax and interpolation.

@@ -13,7 +13,7 @@ from toolkit.models import Model
 from toolkit.segmentation.allocation import keep_memory
 from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_arithmetic
-from toolkit.segmentation.fused import is_pixel_by_pixel, summarise
+from toolkit.segmentation.fused import is_pixel_by_pixel, is_possible, summarise, warm_up
 from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.memory import bytes_needed
 from toolkit.segmentation.pixels import checked_pixels, tensor_of
@@ -78,6 +78,8 @@ class Segmenter:
         self._network = PreparedNetwork(model, execution)
         if self._network.device.type == "cpu":
             keep_memory()
+            if is_possible(self._network.device):
+                warm_up()
         self._batch_size = execution.batch_size
         self._batches = Batches(self._network, execution.batch_size, on_step)
         self._under_way: deque[_Summary] = deque()

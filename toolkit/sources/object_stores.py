@@ -92,7 +92,7 @@ def _kind_and_words(error: Exception, text: str, endpoint: str, url: str) -> tup
     from obstore import exceptions
 
     of_keys = _OF_KEYS.search(text)
-    if of_keys or isinstance(error, exceptions.UnauthenticatedError):
+    if url.startswith("s3://") and (of_keys or isinstance(error, exceptions.UnauthenticatedError)):
         code = f" ({of_keys.group()})" if of_keys else ""
         return "access", f"{endpoint} says the keys are wrong{code}; check {_KEYS}"
     if _METADATA_HOST in endpoint:
@@ -105,10 +105,15 @@ def _kind_and_words(error: Exception, text: str, endpoint: str, url: str) -> tup
         return "missing", "there is no such object on the server"
     if isinstance(error, ValueError | exceptions.InvalidPathError):
         return "refused", "no server has an object of such a name"
-    if "AccessDenied" in text:
+    if "AccessDenied" in text and url.startswith("s3://"):
         rights = "be allowed to list, read, write and delete objects there, as far as is asked of them"
         return "refused", f"{endpoint} denies access (AccessDenied); the keys in {_KEYS} must {rights}"
-    final = (exceptions.PermissionDeniedError, exceptions.NotSupportedError, exceptions.UnknownConfigurationKeyError)
+    final = (
+        exceptions.PermissionDeniedError,
+        exceptions.UnauthenticatedError,
+        exceptions.NotSupportedError,
+        exceptions.UnknownConfigurationKeyError,
+    )
     if isinstance(error, final) or (_REFUSED.search(text) and not _TOO_EARLY.search(text)):
         return "refused", f"{endpoint} refuses"
     return "silent", f"no answer from {endpoint}"

@@ -1,6 +1,7 @@
 """The bytes of an image by its URI: from wherever it lies, with patience, by way of the cache."""
 
 import functools
+import math
 from dataclasses import dataclass
 
 from tenacity import Retrying, retry_if_exception_type, stop_before_delay, wait_random_exponential
@@ -45,7 +46,8 @@ class ReadLimits:
         for name, least in (("max_pixels", 1), ("max_bytes", 1), ("cache_bytes", 0)):
             whole_number(name, getattr(self, name), least=least)
         for name in ("stall_seconds", "retry_seconds"):
-            if not seconds(name, getattr(self, name), least=0):
+            value = getattr(self, name)
+            if value != math.inf and not seconds(name, value, least=0):
                 raise ValueError(f"{name} must be a number of seconds above 0, not 0")
 
 

@@ -25,7 +25,7 @@ class Owner:
     """Makes two drivers of one process, or of a reused pid, different."""
     place: str = field(default_factory=processes.place)
     """Where the process id holds; empty if that cannot be said."""
-    began: int = field(default_factory=lambda: processes.began(os.getpid()))
+    began: int = field(default_factory=lambda: processes.began(os.getpid()) or 0)
     """When the process was started, in ticks since the machine's boot; tells it from a later one of its id."""
 
     @property

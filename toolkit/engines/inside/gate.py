@@ -1,12 +1,16 @@
 """A gate before the tasks of a group, which are to begin together or not at all; see `toolkit.engines.ranks`."""
 
 import threading
+import time
 from collections import deque
+
+from toolkit.engines.inside.retirement import retirement
 
 OPEN = "segscape_open_gate"
 """The request by which an engine's control thread is told to open its gate."""
 
 _REMEMBERED = 100
+_SECONDS_BETWEEN_LOOKS = 0.2
 
 
 class Gate:
@@ -19,10 +23,15 @@ class Gate:
         """The group of the task that waits; empty: none does."""
 
     def wait(self, group: str, seconds: float) -> bool:
-        """Whether the task may begin: as `open` has said or will say, and not if it has not after so many seconds."""
+        """Whether the task may begin: as `open` has said or will say.
+
+        Not so if it has not after so many seconds, or if this process is asked to end.
+        """
         with self._changed:
             self.waits_for = group
-            self._changed.wait_for(lambda: group in dict(self._told), seconds)
+            end = time.monotonic() + seconds
+            while group not in dict(self._told) and not retirement.asked and time.monotonic() < end:
+                self._changed.wait(_SECONDS_BETWEEN_LOOKS)  # nobody tells of retirement
             self.waits_for = ""
             return dict(self._told).get(group, False)
 

@@ -12,6 +12,9 @@ from typing import Any
 GRACE_SECONDS = 10.0
 """An image may take so much longer; schedulers kill half a minute after the warning."""
 
+LEAVING = "leaving"
+"""What an engine is doing, as its status says, from then on."""
+
 _SECONDS_TO_LEAVE = 0.3  # the scheduler may have sent a task before it heard that we leave
 
 

@@ -10,7 +10,7 @@ import psutil
 from toolkit.engines.inside.activity import activity
 from toolkit.engines.inside.devices import device, gpu_usage
 from toolkit.engines.inside.gate import OPEN, gate
-from toolkit.engines.inside.retirement import retirement
+from toolkit.engines.inside.retirement import LEAVING, retirement
 
 REQUEST = "segscape_status_request"
 ENGINE_PLACE = "SEGSCAPE_ENGINE_PLACE"
@@ -59,7 +59,7 @@ def describe() -> dict[str, Any]:
         **row,
         "gpu_memory": gpu and gpu.memory,
         "gpu_load": gpu and gpu.load,
-        "doing": "leaving" if retirement.asked else activity.doing,
+        "doing": LEAVING if retirement.asked else activity.doing,
         "waits_for": gate.waits_for,
         "place": os.environ.get(ENGINE_PLACE, ""),
         "images": activity.images,
