@@ -11,6 +11,7 @@ import pytest
 
 from toolkit.engines import Cluster, Executor, InProcessExecutor, NoEnginesError, start_together
 from toolkit.engines.inside.gate import Gate
+from toolkit.engines.inside.retirement import Retirement
 from toolkit.testing.executor_suite import ANSWER
 from toolkit.testing.waiting import GO, begin_and_wait, n_begun, wait_until
 
@@ -97,6 +98,12 @@ class TestGate:
         gate = Gate()
         gate.open("ours", False)
         assert not gate.wait("ours", ANSWER)
+
+    def test_who_is_asked_to_end_goes_home(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        retirement = Retirement()
+        monkeypatch.setattr("toolkit.engines.inside.gate.retirement", retirement)
+        retirement.ask()
+        assert not Gate().wait("ours", ANSWER)
 
     def test_who_is_forgotten_goes_home(self) -> None:
         assert not Gate().wait("ours", 0.01)
