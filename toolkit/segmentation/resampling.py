@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolkit.segmentation.pixels import on_device
+
 _DENSE_ROWS = 128
 """Up to this many source rows, a product with the matrix of weights is faster than gathering two rows for each."""
 
@@ -74,7 +76,7 @@ def _row_weights(
     upper = (lower + 1).clamp_(max=n_rows - 1)
     weights = torch.zeros(len(lower), n_rows, dtype=torch.float64)
     weights.scatter_add_(1, lower[:, None], 1 - fraction[:, None]).scatter_add_(1, upper[:, None], fraction[:, None])
-    return weights.to(device, dtype)
+    return on_device(weights.to(dtype), device)
 
 
 def positions(

@@ -16,7 +16,7 @@ from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_a
 from toolkit.segmentation.fused import is_pixel_by_pixel, summarise
 from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.memory import bytes_needed
-from toolkit.segmentation.pixels import checked_pixels, tensor_of
+from toolkit.segmentation.pixels import checked_pixels, on_device, tensor_of
 from toolkit.segmentation.protocol import Protocol
 
 # So many images may wait for a batch to fill up before it is run as it is.
@@ -254,7 +254,4 @@ def _counts(labels: Tensor, n_classes: int) -> Tensor:
 
 def _uploaded(pixels: np.ndarray, device: torch.device) -> Tensor:
     """The pixels on the device, uint8 ``(3, height, width)``."""
-    image = tensor_of(pixels)
-    if device.type == "cuda":
-        image = image.pin_memory().to(device, non_blocking=True)
-    return image.permute(2, 0, 1).contiguous()
+    return on_device(tensor_of(pixels), device).permute(2, 0, 1).contiguous()
