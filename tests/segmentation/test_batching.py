@@ -19,6 +19,7 @@ class RecordedNetwork:
 
     def __init__(self, *, fixed_shape: bool = False, most_crops: int = 1000, error: Exception | None = None) -> None:
         self.fixed_shape = fixed_shape
+        self.memory_format = torch.channels_last
         self.batches: list[Tensor] = []
         self._most_crops = most_crops
         self._error = error or torch.OutOfMemoryError("no memory")

@@ -21,7 +21,7 @@ from toolkit.segmentation.merging import PassOutputs
 
 MakeImage = Callable[..., np.ndarray]
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("every_way")
 
 SIX_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 CPU = torch.device("cpu")
@@ -125,11 +125,12 @@ def test_memory_does_not_grow_with_a_flip(many_classes: Model, noise: MakeImage,
     assert flipped <= 1.15 * plain  # of a mirrored image there is a copy
 
 
-def test_memory_does_not_grow_with_tiles(many_classes: Model, noise: MakeImage) -> None:
+def test_memory_hardly_grows_with_tiles(many_classes: Model, noise: MakeImage) -> None:
+    """But for their outputs, as small as the network gives them."""
     few, many = (
         peak_bytes(noise(160, 200), many_classes, Protocol(crop_size=97, stride=stride)) for stride in (90, 30)
     )
-    assert many <= 1.1 * few
+    assert many <= 1.2 * few
 
 
 def test_memory_of_a_high_image_grows_by_its_pixels_and_labels_only(

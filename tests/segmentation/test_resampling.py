@@ -37,6 +37,21 @@ def test_any_rows_are_those_of_interpolate(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(size=st.tuples(SIDES, SIDES), new_size=st.tuples(SIDES, SIDES), aligned=st.booleans(), data=st.data())
+def test_channels_may_come_last(
+    size: tuple[int, int], new_size: tuple[int, int], aligned: bool, data: st.DataObject
+) -> None:
+    """Of an image that is given as far as it is needed."""
+    image = image_of(*size, 4)
+    rows = data.draw(st.just(slice(0, new_size[0])) | rows_of(new_size[0]))
+    needed = source_rows(size[0], new_size[0], rows, align_corners=aligned)
+    expected = resize_rows(image, new_size, rows, align_corners=aligned)
+    last = image[:, needed].permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    found = resize_rows(last, new_size, rows, align_corners=aligned, first_row=needed.start, height=size[0])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
 @settings(deadline=None, max_examples=200, derandomize=True)
 @given(height=SIDES, new_height=SIDES, aligned=st.booleans(), data=st.data())
 def test_only_the_source_rows_are_needed(height: int, new_height: int, aligned: bool, data: st.DataObject) -> None:
