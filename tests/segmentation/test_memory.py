@@ -21,7 +21,7 @@ from toolkit.segmentation.merging import PassOutputs
 
 MakeImage = Callable[..., np.ndarray]
 
-pytestmark = pytest.mark.usefixtures("every_way")
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 SIX_SCALES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
 CPU = torch.device("cpu")
@@ -232,4 +232,4 @@ def test_what_is_foreseen_is_what_is_taken_or_somewhat_more(
         foreseen = bytes_needed(*size, model, protocol, output_stride=output_stride, batch_size=4)
         taken = peak_bytes(noise(*size), model, protocol)
         assert taken <= 1.1 * foreseen + STRIPS
-        assert is_possible(CPU) or foreseen <= 3 * taken  # the kernels need less than tensors, which may take over
+        assert is_possible(CPU) or foreseen <= 4 * taken  # the kernels need less than tensors, which may take over

@@ -43,7 +43,9 @@ def resize_rows(
         every = (rows.start, rows.stop, image.shape[-2]) == (0, size[0], height)
         whole = (size[0] if every else image.shape[-2], size[1])
         if image.shape[-2:] != whole:
-            image = F.interpolate(image[None], whole, mode="bilinear", align_corners=align_corners)[0]
+            # Not image[None], in whose strides torch does not see that channels come last.
+            one = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
+            image = F.interpolate(one, whole, mode="bilinear", align_corners=align_corners)[0]
         if every:
             return image
         flat = _resized_rows(image.permute(1, 2, 0).flatten(1), height, size[0], rows, needed, align_corners)
