@@ -98,7 +98,7 @@ def test_what_could_not_be_started_is_tried_again_later(clock: Clock) -> None:
     assert engines.asked == [3, 3, 2]
 
 
-def test_scaling_goes_every_way(clock: Clock) -> None:
+def test_scaling_goes_both_ways(clock: Clock) -> None:
     world, engines = World(0, 1), Engines()
     keeper = keeper_of(world, engines, 2, clock)
     keeper.scale(4)
