@@ -193,7 +193,9 @@ class Batches:
         receiver = _Receiver(shape, take)
         waiting.receivers.append(receiver)
         self._order.append(receiver)
-        if len(waiting.receivers) == len(waiting.crops):
+        is_full = len(waiting.receivers) == len(waiting.crops)
+        del waiting  # the memory of a batch goes when it has been seen
+        if is_full:
             self._run(shape)
 
     def then(self, action: Callable[[], None]) -> None:

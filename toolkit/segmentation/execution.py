@@ -75,9 +75,7 @@ class PreparedNetwork:
                 f"precision={execution.precision!r} needs a GPU, but the network is on {self.device}; "
                 "choose 'bfloat16' or 'float32'"
             )
-        # Channels first are quicker for float32 on a GPU: its convolutions of many crops channels last are very slow.
-        first = self.device.type == "cuda" and execution.precision == "float32"
-        self.memory_format = torch.contiguous_format if first else torch.channels_last
+        self.memory_format = quickest_format(self.device, execution.precision)
         network = model.network.to(memory_format=self.memory_format)  # type: ignore[call-overload]
         self._call: Callable[[Tensor], Tensor] = _compiled(network) if execution.compile else network
 
@@ -98,6 +96,13 @@ class PreparedNetwork:
                 f"({expected[0]}, {expected[1]}, height, width)"
             )
         return logits.float()
+
+
+def quickest_format(device: torch.device, precision: Precision) -> torch.memory_format:
+    """How crops and weights had best lie in memory."""
+    # A GPU's convolutions in full float32 of many crops are very slow with channels last.
+    first = device.type == "cuda" and precision == "float32"
+    return torch.contiguous_format if first else torch.channels_last
 
 
 def device_of(model: Model) -> torch.device:
