@@ -2,18 +2,19 @@
 
     python -m benchmarks.gpu [--quick] [--parts throughput memory …] [--output benchmarks/results/gpu.csv]
 
-A part that fails prints its traceback and the next one goes on; the exit code is then 1. The table has one figure a row
-and is written anew after every part, so that what was measured is there even if the machine goes away.
+A part that fails prints its traceback and the next one goes on; the exit code is then 1. The table has one figure a
+row, written as it comes, so that what was measured is there even if the machine goes away.
 
-* ``throughput``: images per second from files: the reference loop (the original monolithic model) and ours in every
-  precision, also compiled; agreement of the label maps with the reference's; *efficiency*, as in
-  `benchmarks.segmentation`; and the batch size that was found while working.
+* ``throughput``: images per second from files: the reference loop (the original monolithic model, in full float32) and
+  ours in every precision; seconds of the passes before, which find the batch size; agreement of the label maps with the
+  reference's; *efficiency*, as in `benchmarks.segmentation`; and the batch size that was found.
 * ``overlap``: the same images from files, from memory, and the share of the time that the host was busy: what is left
   of it could be used for reading.
 * ``network``: crops per second of the network alone, by memory format, precision and batch size.
 * ``stages``: pre-processing, network and combining for 1 and 4 scales.
 * ``memory``: peak of a GPU's memory, by scales, mirrored and not; and of a panorama.
 * ``shortage``: with so little memory that the batch does not fit: what it is halved to, and whether results are equal.
+* ``compiled``: images per second in bfloat16, compiled and not; only if asked for, since it takes minutes.
 
 Needs Python 3.11, torch, torchvision, transformers, Pillow, numpy, and of small wheels, which may lie beside
 (``pip install --no-index --find-links wheels``): ``lazy_loader tenacity`` (and on a CPU ``psutil``). No zarr, no
@@ -21,6 +22,7 @@ ipyparallel, no numba.
 """
 
 import argparse
+import csv
 import gc
 import statistics
 import sys
@@ -40,7 +42,7 @@ from torch import Tensor
 from benchmarks.segmentation.sides import Ours, Reference
 from benchmarks.segmentation.stages import Stages
 from benchmarks.segmentation.work import SCALE_SETS, SIX_SCALES, Work, quiet
-from benchmarks.tables import RESULTS, Row, report
+from benchmarks.tables import RESULTS, Row
 from streetscenes import generate_scene
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Precision, Segmenter
@@ -48,6 +50,7 @@ from toolkit.segmentation.execution import PreparedNetwork
 from toolkit.sources import read_image
 
 MODELS = ("pspnet", "segformer")
+_SECONDS_OF_CALLS = 1.0
 SAMPLES = Path(__file__).parents[1] / "data_catalog" / "samples"
 
 
@@ -92,29 +95,39 @@ def throughput(case: Case) -> Iterator[Row]:
     seconds, expected = _timed(case, lambda: reference.segment(few))
     base = len(few) / seconds
     yield {"case": "reference loop", "figure": "images per second", "value": base}
-    ways = [(precision, False) for precision in case.precisions] + ([] if case.quick else [("bfloat16", True)])
-    for precision, compiled in ways:
+    for precision in case.precisions:
         _let_go(case)
-        name = precision + (", compiled" if compiled else "")
-        # Each size would be compiled anew.
-        ours = Ours(case.work(), precision=precision, compile=compiled, batch_size=16 if compiled else None)
-        for _ in range(1 if case.quick else 2):  # finds the batch sizes
-            labels = ours.segment(case.images)
-        seconds, labels = _timed(case, lambda ours=ours: ours.segment(case.images))  # type: ignore[misc]
-        yield {"case": name, "figure": "images per second", "value": len(case.images) / seconds}
-        yield {"case": name, "figure": "times the reference", "value": len(case.images) / seconds / base}
+        ours = Ours(case.work(), precision=precision)
+        for number in range(1, 2 if case.quick else 5):  # the first ones find the batch size
+            seconds, labels = _timed(case, lambda ours=ours: ours.segment(case.images))  # type: ignore[misc]
+            yield {"case": precision, "figure": f"seconds of pass {number}", "value": seconds}
+        yield {"case": precision, "figure": "images per second", "value": len(case.images) / seconds}
+        yield {"case": precision, "figure": "times the reference", "value": len(case.images) / seconds / base}
         equal = [float(np.mean(one == other)) for one, other in zip(expected, labels, strict=False)]
-        yield {"case": name, "figure": "pixels equal to the reference", "value": statistics.mean(equal)}
+        yield {"case": precision, "figure": "pixels equal to the reference", "value": statistics.mean(equal)}
         network = ours.network_seconds(case.images)
-        yield {"case": name, "figure": "efficiency", "value": network["network"] / seconds}
-        yield {"case": name, "figure": "efficiency without upsampling", "value": network["network_core"] / seconds}
-        yield {"case": name, "figure": "tiles to a batch", "value": ours.batch_size}
+        yield {"case": precision, "figure": "efficiency", "value": network["network"] / seconds}
+        yield {"case": precision, "figure": "efficiency without upsampling", "value": network["network_core"] / seconds}
+        yield {"case": precision, "figure": "tiles to a batch", "value": ours.batch_size}
+        if case.device == "cuda":
+            yield {"case": precision, "figure": "GiB reserved", "value": torch.cuda.max_memory_reserved() / 2**30}
+
+
+def compiled(case: Case) -> Iterator[Row]:
+    """Both with the same batch size, because each is compiled anew."""
+    for name, compile in (("not compiled", False), ("compiled", True)):
+        ours = Ours(case.work(), precision="bfloat16", compile=compile, batch_size=16)
+        for number in range(1, 4):
+            seconds, _ = _timed(case, lambda ours=ours: ours.segment(case.images))  # type: ignore[misc]
+            yield {"case": name, "figure": f"seconds of pass {number}", "value": seconds}
+        yield {"case": name, "figure": "images per second", "value": len(case.images) / seconds}
 
 
 def overlap(case: Case) -> Iterator[Row]:
     """Whether the GPU waits for files, and the host for the GPU."""
     ours, pixels = Ours(case.work(), precision="bfloat16"), case.pixels
-    ours.segment_pixels(pixels)
+    for _ in range(1 if case.quick else 3):
+        ours.segment_pixels(pixels)
     for name, segment in (
         ("from files", lambda: ours.segment(case.images)),
         ("from memory", lambda: ours.segment_pixels(pixels)),
@@ -137,7 +150,7 @@ def network(case: Case) -> Iterator[Row]:
             call = PreparedNetwork(model, Execution(precision=precision))
             layout = torch.channels_last if channels_last else torch.contiguous_format
             model.network.to(memory_format=layout)  # type: ignore[call-overload]
-            for size in (1, 2) if case.quick else (1, 4, 8, 16, 32, 64):
+            for size in (1, 2) if case.quick else (1, 8, 64):
                 crops = torch.rand(size, 3, side, side, device=case.device).contiguous(memory_format=layout)
                 rate = size / _seconds_of_a_call(case, call, crops)
                 name = f"{precision}, {'channels last' if channels_last else 'channels first'}, {size} crops"
@@ -146,7 +159,8 @@ def network(case: Case) -> Iterator[Row]:
 
 def stages(case: Case) -> Iterator[Row]:
     """Seconds per image; clocks around each stage keep the GPU from working behind the host's back."""
-    ours, pixels = Ours(case.work(), precision="float32"), case.pixels[: 1 if case.quick else 5]
+    ours = Ours(case.work(), precision="bfloat16", batch_size=4 if case.quick else 32)
+    pixels = case.pixels[: 1 if case.quick else 5]
     for n_scales in (1,) if case.quick else (1, 4):
         scales = SCALE_SETS[n_scales]
         ours.segment_pixels(pixels, scales=scales)
@@ -204,8 +218,10 @@ PARTS: dict[str, Callable[[Case], Iterator[Row]]] = {
     "stages": stages,
     "memory": memory,
     "shortage": shortage,
+    "compiled": compiled,
 }
 """What is measured, for every model; training and streams may add theirs."""
+_COLUMNS = ("device", "part", "model", "case", "figure", "value")
 
 
 def main() -> int:
@@ -213,33 +229,43 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=["cpu", "cuda"])
     parser.add_argument("--models", nargs="+", default=MODELS, choices=MODELS)
-    parser.add_argument("--parts", nargs="+", default=list(PARTS), choices=list(PARTS))
+    parser.add_argument("--parts", nargs="+", default=list(PARTS)[:-1], choices=list(PARTS))
     parser.add_argument("--quick", action="store_true", help="try the code on small images; the figures mean nothing")
-    parser.add_argument("--minutes", type=float, default=8.0, help="no part begins after so many")
+    parser.add_argument("--minutes", type=float, default=8.0, help="nothing more is measured after so many")
     parser.add_argument("--output", type=Path, default=RESULTS / "gpu.csv")
     arguments = parser.parse_args()
     name = torch.cuda.get_device_name() if arguments.device == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, Python {sys.version.split()[0]}")
-    rows: list[Row] = []
     failed: list[str] = []
     begin = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder, quiet():
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        quiet(),
+        arguments.output.open("w", newline="", encoding="utf-8") as file,
+    ):
+        table = csv.DictWriter(file, _COLUMNS)
+        table.writeheader()
         images = _images(Path(folder), quick=arguments.quick)
         for part in arguments.parts:
             for model in arguments.models:
-                minutes = (time.monotonic() - begin) / 60
-                if minutes > arguments.minutes:
-                    failed.append(f"{part} of {model} (no time left)")
-                    continue
-                print(f"{part}, {model}, after {minutes:.1f} minutes", flush=True)
                 case = Case(model, arguments.device, images, arguments.quick, Path(folder))
                 try:
-                    rows.extend({"device": name, "part": part, "model": model, **row} for row in PARTS[part](case))
+                    for row in PARTS[part](case):
+                        table.writerow({"device": name, "part": part, "model": model, **row})
+                        file.flush()
+                        minutes = (time.monotonic() - begin) / 60
+                        print(
+                            f"{minutes:5.2f}  {part}, {model}, {row['case']}: {row['figure']} {row['value']:.4g}",
+                            flush=True,
+                        )
+                        if minutes > arguments.minutes:
+                            failed.append(f"{part} of {model} (no time left)")
+                            break
                 except Exception:  # noqa: BLE001  # the other parts are worth having; the exit code tells
                     traceback.print_exc()
                     failed.append(f"{part} of {model}")
                 _let_go(case)
-            report(arguments.output, rows)
     print(f"{(time.monotonic() - begin) / 60:.1f} minutes; failed: {', '.join(failed) or 'nothing'}")
     return 1 if failed else 0
 
@@ -272,9 +298,12 @@ def _timed(case: Case, work: Callable[[], Any]) -> tuple[float, Any]:
 
 @torch.inference_mode()
 def _seconds_of_a_call(case: Case, call: Callable[[Tensor], Tensor], crops: Tensor) -> float:
-    """The median of some calls after some more."""
-    times = [_timed(case, lambda: call(crops))[0] for _ in range(2 if case.quick else 9)]
-    return statistics.median(times[len(times) // 3 :])
+    """The median of some calls after another; of fewer, if they take seconds."""
+    call(crops)
+    times: list[float] = []
+    while len(times) < (1 if case.quick else 7) and sum(times) < _SECONDS_OF_CALLS:
+        times.append(_timed(case, lambda: call(crops))[0])
+    return statistics.median(times)
 
 
 def _wait(case: Case) -> None:

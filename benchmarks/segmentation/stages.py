@@ -31,6 +31,7 @@ class Stages:
         self.seconds = dict.fromkeys(STAGES, 0.0)
         with ExitStack() as clocks:
             for stage, owner, name in (
+                ("pre-process", Canvas, "__init__"),
                 ("pre-process", Canvas, "crop"),
                 ("network", PreparedNetwork, "__call__"),
                 ("pre-process", reference, "_rescale"),

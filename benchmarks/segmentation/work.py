@@ -1,12 +1,14 @@
 """What is segmented, with what, and how: the same for all sides of a comparison."""
 
 import contextlib
+import copy
 import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from toolkit.models import Model, define_missing_operators, load_model
 from toolkit.segmentation import Protocol
@@ -45,6 +47,8 @@ class Work:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it is known to be untrained
             model = load_model(self._name())
+        if self.model == "pspnet":
+            model.network.load_state_dict(torch.load(pspnet_weights(Path(self.folder), model)))
         model.network.to(self.device)
         return model
 
@@ -54,6 +58,23 @@ class Work:
         if self.model == "pspnet":
             return "pspnet-resnet50?n_classes=150"
         return f"hf:{segformer_folder(Path(self.folder))}"
+
+
+def pspnet_weights(folder: Path, model: Model) -> Path:
+    """Random weights for a PSPNet, made once; as it is, it gives nearly the same logits everywhere (see below)."""
+    path = folder / "pspnet.pt"
+    if not path.exists():
+        network = copy.deepcopy(model.network).train().requires_grad_(False)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            torch.nn.init.normal_(network.get_submodule("cls.4").weight, std=0.1)
+            blobs = F.interpolate(torch.randn(4, 3, 9, 9), (185, 185), mode="bilinear")
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None  # its mean and deviation are those of the blobs
+        network(blobs)
+        torch.save(network.state_dict(), path)
+    return path
 
 
 def segformer_folder(folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """Networks that are quick to run, images, and the comparison of the fast path with the reference."""
 
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Iterator
@@ -202,13 +203,31 @@ def _spread(model: Model) -> Model:
     return dataclasses.replace(model, network=_Spread(model.network.eval(), image).eval().requires_grad_(False))
 
 
+@contextlib.contextmanager
+def _merging(way: str) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        if way != "fused":
+            patch.setattr("toolkit.segmentation.fused._kernels", lambda: None)
+        if way == "as on a GPU":
+            patch.setattr("toolkit.segmentation.merging._CHANNELS_LAST", ("cpu",))
+            patch.setattr("toolkit.segmentation.batching._FILLED_UP", ("cpu",))
+            patch.setattr("toolkit.segmentation.segmenter._WAITING_FOR_FULL_BATCHES", ("cpu",))
+            patch.setattr("toolkit.segmentation.canvas._PILLOW_ITSELF", ())
+        assert is_possible(torch.device("cpu")) == (way == "fused")
+        yield
+
+
 @pytest.fixture(scope="module", params=["fused", "step by step"])
 def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Have everything merged by the kernels for a CPU, and once more by tensors, as on a GPU and where numba is not."""
-    with pytest.MonkeyPatch.context() as patch:
-        if request.param != "fused":
-            patch.setattr("toolkit.segmentation.fused._kernels", lambda: None)
-        assert is_possible(torch.device("cpu")) == (request.param == "fused")
+    """Have everything merged by the kernels for a CPU, and once more by tensors, as where numba is not."""
+    with _merging(request.param):
+        yield
+
+
+@pytest.fixture(scope="module", params=["fused", "step by step", "as on a GPU"])
+def every_way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As `both_ways`, and a third time with all that is done otherwise on a GPU."""
+    with _merging(request.param):
         yield
 
 

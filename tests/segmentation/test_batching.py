@@ -1,5 +1,6 @@
 """Crops go through the network in batches; each output comes to who asked for it, in the order of asking."""
 
+import weakref
 from collections.abc import Callable
 
 import pytest
@@ -19,7 +20,9 @@ class RecordedNetwork:
 
     def __init__(self, *, fixed_shape: bool = False, most_crops: int = 1000, error: Exception | None = None) -> None:
         self.fixed_shape = fixed_shape
+        self.memory_format = torch.channels_last
         self.batches: list[Tensor] = []
+        self.watch: Callable[[Tensor], None] = lambda crops: None
         self._most_crops = most_crops
         self._error = error or torch.OutOfMemoryError("no memory")
 
@@ -29,6 +32,7 @@ class RecordedNetwork:
         return [len(crops) for crops in self.batches]
 
     def __call__(self, crops: Tensor) -> Tensor:
+        self.watch(crops)
         self.batches.append(crops.clone())
         if len(crops) > self._most_crops:
             raise self._error
@@ -226,6 +230,38 @@ def test_lack_of_memory_is_told_from_other_errors(error: Exception, expected: bo
     assert is_out_of_memory(error) is expected
 
 
+@pytest.mark.usefixtures("filled_up")
+@pytest.mark.parametrize(("batch_size", "n_crops", "expected"), [(16, 5, 8), (16, 1, 1), (6, 5, 6), (16, 16, 16)])
+def test_on_a_gpu_a_batch_is_filled_up_to_a_power_of_2(batch_size: int, n_crops: int, expected: int) -> None:
+    """But has no more crops than were asked for."""
+    network = RecordedNetwork()
+    batches, taken = batches_of(network, batch_size), Taken()
+    for number in range(n_crops):
+        batches.add(crop(number + 1), taken.by(number))
+    batches.finish()
+    assert network.sizes == [expected]
+    assert network.batches[0][n_crops:].count_nonzero() == 0
+    assert taken.events == [(number, number + 1) for number in range(n_crops)]
+
+
+def test_the_memory_of_a_batch_is_free_before_its_outputs_are_worked_on() -> None:
+    network, alive = RecordedNetwork(), []
+    batches = batches_of(network, 1)
+    seen: list[weakref.ref[torch.UntypedStorage]] = []
+    network.watch = lambda crops: seen.append(weakref.ref(crops.untyped_storage()))
+    batches.add(crop(1), lambda _: alive.extend(one() is not None for one in seen))
+    assert alive == [False]
+
+
+def test_the_size_that_the_oldest_crop_waits_for_is_known() -> None:
+    batches = batches_of(RecordedNetwork(), 5)
+    assert batches.size_of_oldest == 0
+    batches.add(crop(0), lambda _: None)
+    assert batches.size_of_oldest == 5
+    batches.finish()
+    assert batches.size_of_oldest == 0
+
+
 class Clock:
     """Seconds that pass only while the network works."""
 
@@ -241,6 +277,12 @@ class Clock:
         seconds = self._left[len(crops)]
         self._now += seconds.pop(0) if len(seconds) > 1 else seconds[0]
         return crops
+
+
+@pytest.fixture
+def filled_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have partial batches filled up, as on a GPU."""
+    monkeypatch.setattr("toolkit.segmentation.batching._FILLED_UP", ("cpu",))
 
 
 @pytest.fixture
@@ -277,6 +319,24 @@ class TestAutomaticSize:
 
     def test_one_hiccup_does_not_decide(self) -> None:
         assert settle({1: [1.0], 2: [1.6, 9.0, 1.6], 4: [9.0, 9.0, 2.4]}) == ([1, 2, 4], 4)
+
+    def test_a_size_that_is_slower_by_far_is_not_tried_a_third_time(self) -> None:
+        clock = Clock({1: [1.0], 2: [9.0]})
+        size, tried = BatchSize(None, CPU, 12, clock), []
+        for _ in range(10):
+            tried.append(size.current)
+            size.run(clock.network, torch.zeros(size.current, 3, 1, 1))
+        assert tried.count(2) == 2
+        assert size.current == 1
+
+    def test_a_size_for_which_there_are_never_enough_crops_is_given_up(self) -> None:
+        network = RecordedNetwork()
+        batches = batches_of(network)
+        for _ in range(30):
+            batches.add(crop(0), lambda _: None)
+            batches.finish()
+        assert [size.current for size in batches._sizes.values()] == [1]
+        assert network.sizes == [1] * 30
 
     def test_only_full_batches_are_measured(self) -> None:
         clock = Clock({1: [0.001], 2: [1.0]})

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from toolkit.models import Model
 from toolkit.segmentation import Execution, Protocol, Segmenter, mean_probabilities, segment_image
-from toolkit.segmentation.execution import MAX_BATCH_SIZE, PreparedNetwork, float32_arithmetic
+from toolkit.segmentation.execution import MAX_BATCH_SIZE, PreparedNetwork, float32_arithmetic, quickest_format
 
 MakeImage = Callable[..., np.ndarray]
 MakeModel = Callable[..., Model]
@@ -147,6 +147,20 @@ def test_logits_are_float32_whatever_the_precision(small_model: Model) -> None:
         network = PreparedNetwork(small_model, Execution(precision=precision))
         with torch.inference_mode():
             assert network(torch.zeros(2, 3, 16, 24)).dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "expected"),
+    [
+        ("cpu", "float32", torch.channels_last),
+        ("cpu", "bfloat16", torch.channels_last),
+        ("cuda", "float32", torch.contiguous_format),
+        ("cuda", "tf32", torch.channels_last),
+        ("cuda", "float16", torch.channels_last),
+    ],
+)
+def test_channels_come_first_where_that_is_quicker(device: str, precision: Any, expected: torch.memory_format) -> None:
+    assert quickest_format(torch.device(device), precision) == expected
 
 
 def test_a_network_in_training_mode_is_refused(small_model: Model) -> None:

@@ -13,11 +13,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
 from toolkit.models import Model
-from toolkit.segmentation import Execution, Protocol, Segmenter, bytes_needed, levels, mean_probabilities
+from toolkit.segmentation import Execution, Protocol, Segmenter, bytes_needed, levels, mean_probabilities, segment_image
 from toolkit.segmentation.canvas import Canvas
 from toolkit.segmentation.fused import is_possible
 from toolkit.segmentation.memory import band_rows
 from toolkit.segmentation.merging import PassOutputs
+from toolkit.segmentation.segmenter import _Summary
 
 MakeImage = Callable[..., np.ndarray]
 
@@ -125,11 +126,12 @@ def test_memory_does_not_grow_with_a_flip(many_classes: Model, noise: MakeImage,
     assert flipped <= 1.15 * plain  # of a mirrored image there is a copy
 
 
-def test_memory_does_not_grow_with_tiles(many_classes: Model, noise: MakeImage) -> None:
+def test_memory_hardly_grows_with_tiles(many_classes: Model, noise: MakeImage) -> None:
+    """But for their outputs, as small as the network gives them."""
     few, many = (
         peak_bytes(noise(160, 200), many_classes, Protocol(crop_size=97, stride=stride)) for stride in (90, 30)
     )
-    assert many <= 1.1 * few
+    assert many <= 1.2 * few
 
 
 def test_memory_of_a_high_image_grows_by_its_pixels_and_labels_only(
@@ -200,6 +202,34 @@ def test_bands_give_what_one_band_gives(small_model: Model, noise: MakeImage, pr
     torch.testing.assert_close(banded, whole, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0)])
+def test_where_memory_does_not_suffice_for_a_strip_it_is_halved(
+    small_model: Model, noise: MakeImage, monkeypatch: pytest.MonkeyPatch, scales: tuple[float, ...]
+) -> None:
+    """And if it does not suffice for what becomes of the sums, they are not added up twice."""
+    pixels, protocol, most_rows = noise(90, 70), Protocol(scales=scales, crop_size=64, flip=True), 20
+    expected = segment_image(pixels, small_model, protocol, soft_composition=True)
+
+    def short_of_memory(method: Callable[..., Any], rows_at: int) -> Callable[..., Any]:
+        def called(*arguments: Any, **options: Any) -> Any:
+            rows = arguments[rows_at]
+            if rows.stop - rows.start > most_rows:
+                raise torch.OutOfMemoryError("no memory")
+            return method(*arguments, **options)
+
+        return called
+
+    for owner, name, rows_at in ((PassOutputs, "_probabilities", 1), (_Summary, "add_rows", 1)):
+        monkeypatch.setattr(owner, name, short_of_memory(getattr(owner, name), rows_at))
+    found = segment_image(pixels, small_model, protocol, soft_composition=True)
+    assert (found.labels == expected.labels).mean() > 0.999
+    np.testing.assert_allclose(found.soft_composition, expected.soft_composition, rtol=0, atol=1e-6)
+    assert found.confidence == pytest.approx(expected.confidence, abs=1e-6)
+    most_rows = 0
+    with pytest.raises(torch.OutOfMemoryError):
+        segment_image(pixels, small_model, protocol)
+
+
 def test_a_band_is_the_smaller_the_wider_the_image_and_never_nothing() -> None:
     rows = [band_rows(width, 150, CPU) for width in (1000, 4000, 16000, 10**7)]
     assert rows == sorted(rows, reverse=True)
@@ -231,4 +261,4 @@ def test_what_is_foreseen_is_what_is_taken_or_somewhat_more(
         foreseen = bytes_needed(*size, model, protocol, output_stride=output_stride, batch_size=4)
         taken = peak_bytes(noise(*size), model, protocol)
         assert taken <= 1.1 * foreseen + STRIPS
-        assert is_possible(CPU) or foreseen <= 3 * taken  # the kernels need less than tensors, which may take over
+        assert is_possible(CPU) or foreseen <= 4 * taken  # the kernels need less than tensors, which may take over

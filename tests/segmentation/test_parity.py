@@ -26,7 +26,7 @@ Compare = Callable[..., Any]
 MakeModel = Callable[..., Model]
 MakeImage = Callable[..., np.ndarray]
 
-pytestmark = pytest.mark.usefixtures("both_ways")
+pytestmark = pytest.mark.usefixtures("every_way")
 
 
 @dataclasses.dataclass(frozen=True)

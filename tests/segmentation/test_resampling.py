@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from toolkit.segmentation.resampling import resize_rows, source_rows
+from toolkit.segmentation.resampling import has_channels_last, resize_rows, source_rows
 
 SIDES = st.integers(1, 40) | st.integers(250, 300)
 """Few rows are resized in one way, many in another."""
@@ -37,6 +37,21 @@ def test_any_rows_are_those_of_interpolate(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
 
 
+@settings(deadline=None, max_examples=300, derandomize=True)
+@given(size=st.tuples(SIDES, SIDES), new_size=st.tuples(SIDES, SIDES), aligned=st.booleans(), data=st.data())
+def test_channels_may_come_last(
+    size: tuple[int, int], new_size: tuple[int, int], aligned: bool, data: st.DataObject
+) -> None:
+    """Of an image that is given as far as it is needed."""
+    image = image_of(*size, 4)
+    rows = data.draw(st.just(slice(0, new_size[0])) | rows_of(new_size[0]))
+    needed = source_rows(size[0], new_size[0], rows, align_corners=aligned)
+    expected = resize_rows(image, new_size, rows, align_corners=aligned)
+    last = image[:, needed].permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    found = resize_rows(last, new_size, rows, align_corners=aligned, first_row=needed.start, height=size[0])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-9)
+
+
 @settings(deadline=None, max_examples=200, derandomize=True)
 @given(height=SIDES, new_height=SIDES, aligned=st.booleans(), data=st.data())
 def test_only_the_source_rows_are_needed(height: int, new_height: int, aligned: bool, data: st.DataObject) -> None:
@@ -61,6 +76,12 @@ def test_a_band_needs_no_more_rows_than_it_is_made_of(height: int, new_height: i
 @pytest.mark.parametrize("leading", [(), (3,), (2, 3)])
 def test_dimensions_before_the_rows_are_kept(leading: tuple[int, ...]) -> None:
     assert resize_rows(image_of(6, 4, *leading), (12, 8), slice(2, 5), align_corners=False).shape == (*leading, 3, 8)
+
+
+@pytest.mark.parametrize(("new_size", "rows"), [((12, 9), 12), ((12, 9), 5), ((12, 4), 12), ((6, 9), 6)])
+def test_channels_that_come_last_do_so_afterwards(new_size: tuple[int, int], rows: int) -> None:
+    last = image_of(6, 4, 5).permute(1, 2, 0).contiguous().permute(2, 0, 1)
+    assert has_channels_last(resize_rows(last, new_size, slice(0, rows), align_corners=False))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -255,3 +255,17 @@ def test_an_image_that_runs_backwards_is_as_any_other(small_model: Model, shape:
     pixels = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)[::-1, :, ::-1]
     protocol = Protocol(crop_size=32)
     assert_alike(segment_image(pixels, small_model, protocol), segment_image(pixels.copy(), small_model, protocol))
+
+
+def test_on_a_gpu_as_many_images_wait_as_a_batch_has_crops(
+    small_model: Model, noise: MakeImage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one crop each; elsewhere, a few."""
+    for patient, expected in ((("cpu",), [12, 2]), ((), [5, 5, 4])):
+        monkeypatch.setattr("toolkit.segmentation.segmenter._WAITING_FOR_FULL_BATCHES", patient)
+        segmenter = Segmenter(small_model, Protocol(mode="whole"), execution=Execution(batch_size=12))
+        with batch_sizes(small_model.network) as sizes:
+            results = [segmenter.add(noise(24, 32, seed)) for seed in range(14)]
+            segmenter.finish()
+        assert [size for size in sizes if size > 1] == expected
+        assert all(result.done() for result in results)

@@ -18,6 +18,12 @@ _CANDIDATES = {"cpu": (1,), "cuda": (4, 8, 16, 32, 64)}
 _TRIALS = 3
 _WORTH = 0.97
 """A larger batch is taken if it needs less than this share of the time per crop."""
+_HOPELESS = 4
+"""A size that needs so many times as long per crop as the best, twice, is not tried a third time."""
+_MOST_UNFILLED = 8
+"""After so many batches in a row for which there were not enough crops, larger sizes are no longer tried."""
+_FILLED_UP = ("cuda",)
+"""Where a batch is filled up to a power of 2: there, what is set up for each new size takes longer than the crops."""
 _BATCH_BYTES = {"cpu": 2**25, "cuda": 2**28}
 """Most bytes of a batch of crops, whatever is measured."""
 
@@ -47,18 +53,27 @@ class BatchSize:
         self._best = given or candidates[0]
         self._device = device
         self._clock = clock
+        self._n_unfilled = 0
 
     @property
     def current(self) -> int:
         """The size that the next batch should have."""
         return self._untried[0] if self._untried else self._best
 
-    def memory_for(self, crop: Tensor) -> Tensor:
+    def filled_up(self, n_crops: int) -> int:
+        """The size of a batch for which there are so many crops, and no more come."""
+        if n_crops < self.current:
+            self._n_unfilled += 1
+            if self._n_unfilled == _MOST_UNFILLED:
+                self._untried.clear()
+        return 1 << (n_crops - 1).bit_length() if self._device.type in _FILLED_UP else n_crops
+
+    def memory_for(self, crop: Tensor, memory_format: torch.memory_format) -> Tensor:
         """Memory for a batch of crops like this one; where it does not suffice, for half as many."""
         while True:
             try:
                 shape = (self.current, *crop.shape)
-                return torch.empty(shape, device=crop.device, dtype=crop.dtype, memory_format=torch.channels_last)
+                return torch.empty(shape, device=crop.device, dtype=crop.dtype, memory_format=memory_format)
             except RuntimeError as error:
                 if not is_out_of_memory(error) or self.current == 1:
                     raise
@@ -96,9 +111,13 @@ class BatchSize:
         outputs = network(crops)
         seconds = (self._now() - begin) / len(crops)
         size = self._untried.popleft()
+        self._n_unfilled = 0
         # The first call of a size also pays for what is set up once, and others may be using the machine.
+        again = size in self._seconds
         self._seconds[size] = min(seconds, self._seconds.get(size, seconds))
-        if size not in self._untried and size != self._best:
+        if again and self._seconds[size] > _HOPELESS * self._seconds[self._best]:
+            self._untried.clear()
+        elif size not in self._untried and size != self._best:
             if self._seconds[size] < _WORTH * self._seconds[self._best]:
                 self._best = size
             else:
@@ -169,12 +188,14 @@ class Batches:
         size = self._sizes.setdefault(shape, BatchSize(self._given, crop.device, crop.numel() * crop.element_size()))
         waiting = self._waiting.get(shape)
         if waiting is None:
-            waiting = self._waiting[shape] = _Waiting(size.memory_for(crop))
+            waiting = self._waiting[shape] = _Waiting(size.memory_for(crop, self._network.memory_format))
         waiting.crops[len(waiting.receivers)].copy_(crop)
         receiver = _Receiver(shape, take)
         waiting.receivers.append(receiver)
         self._order.append(receiver)
-        if len(waiting.receivers) == len(waiting.crops):
+        is_full = len(waiting.receivers) == len(waiting.crops)
+        del waiting  # the memory of a batch goes when it has been seen
+        if is_full:
             self._run(shape)
 
     def then(self, action: Callable[[], None]) -> None:
@@ -187,11 +208,20 @@ class Batches:
         """Crops that have not been through the network yet."""
         return sum(len(waiting.receivers) for waiting in self._waiting.values())
 
+    @property
+    def size_of_oldest(self) -> int:
+        """How many crops the batch takes that the oldest waiting crop belongs to; 0 if none is waiting."""
+        oldest = self._oldest()
+        return 0 if oldest is None else len(self._waiting[oldest.shape].crops)
+
     def finish_oldest(self) -> None:
         """Have the batch run that the oldest waiting crop belongs to, full or not."""
-        oldest = next((one for one in self._order if isinstance(one, _Receiver) and one.output is None), None)
+        oldest = self._oldest()
         if oldest is not None:
             self._run(oldest.shape)
+
+    def _oldest(self) -> _Receiver | None:
+        return next((one for one in self._order if isinstance(one, _Receiver) and one.output is None), None)
 
     def finish(self) -> None:
         """Have everything run that is waiting."""
@@ -205,16 +235,19 @@ class Batches:
         self._order.clear()
 
     def _run(self, shape: Shape) -> None:
-        waiting = self._waiting.pop(shape)
-        n_crops = len(waiting.receivers)
-        crops = waiting.crops if self._network.fixed_shape else waiting.crops[:n_crops]
-        if len(crops) > n_crops:
-            crops[n_crops:] = 0  # fills up the fixed shape; the outputs are not used
-        outputs = self._sizes[shape].run(self._network, crops)
+        self._see(self._waiting.pop(shape), self._sizes[shape])
         self._on_step()
+        self._deliver()
+
+    def _see(self, waiting: _Waiting, size: BatchSize) -> None:
+        """Have a batch seen; its memory is free again before the outputs are worked on."""
+        n_crops, most = len(waiting.receivers), len(waiting.crops)
+        crops = waiting.crops[: most if self._network.fixed_shape else min(size.filled_up(n_crops), most)]
+        if len(crops) > n_crops:
+            crops[n_crops:] = 0  # the outputs are not used
+        outputs = size.run(self._network, crops)
         for receiver, output in zip(waiting.receivers, outputs[:n_crops], strict=True):
             receiver.output = output
-        self._deliver()
 
     def _deliver(self) -> None:
         while self._order:

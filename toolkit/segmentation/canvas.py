@@ -1,17 +1,23 @@
 """From the decoded image to the network's input: rescaled, normalised, padded, on the compute device."""
 
+import functools
+
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
 from toolkit.models import Normalization
+from toolkit.segmentation.pillow import resize_as_pillow
+from toolkit.segmentation.pixels import on_device
 from toolkit.segmentation.protocol import Protocol
 from toolkit.segmentation.resampling import resize_rows, source_rows
 from toolkit.segmentation.tiles import Level
 
 _TIE = 1e-6
 _RESIZED_PIXELS = 2**18
+_PILLOW_ITSELF = ("cpu",)
+"""Where Pillow resizes, and not what gives the same; it is quicker there."""
 _WHOLE_PIXELS = 2**22
 """Canvases up to this size are made at once; of larger ones, only the rows that a row of tiles covers."""
 
@@ -35,8 +41,7 @@ class Canvas:
         self._level = level
         self._protocol = protocol
         self._source = _prepared(pixels, level, protocol)
-        self._mean = torch.tensor(normalization.mean, device=pixels.device).view(3, 1, 1)
-        self._std = torch.tensor(normalization.std, device=pixels.device).view(3, 1, 1)
+        self._mean, self._std = _statistics(normalization, pixels.device)
         self._made = slice(0, 0)
         self._rows = torch.empty(0)
 
@@ -70,6 +75,13 @@ class Canvas:
         return _bilinear(self._source, size, rows, self._protocol)
 
 
+@functools.lru_cache(maxsize=64)
+def _statistics(normalization: Normalization, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation, float32 ``(3, 1, 1)``."""
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (normalization.mean, normalization.std))
+    return on_device(mean, device), on_device(std, device)
+
+
 def _prepared(pixels: Tensor, level: Level, protocol: Protocol) -> Tensor:
     """What the level's rows are made of: the image, or what must be resized whole, uint8 or float32."""
     if level.resized_first is not None:
@@ -83,9 +95,11 @@ def _resized(pixels: Tensor, size: tuple[int, int], protocol: Protocol) -> Tenso
     if pixels.shape[-2:] == size:
         return pixels
     if protocol.resize == "pil":
-        picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+        if pixels.device.type not in _PILLOW_ITSELF:
+            return resize_as_pillow(pixels, size)
+        picture = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
         resized = np.array(picture.resize(size[::-1], Image.Resampling.BILINEAR))
-        return torch.from_numpy(resized).permute(2, 0, 1).to(pixels.device)
+        return torch.from_numpy(resized).permute(2, 0, 1)
     image = _bilinear(pixels, size, slice(0, size[0]), protocol)
     return image.to(torch.uint8) if protocol.resize == "bilinear_uint8" else image
 
@@ -99,7 +113,7 @@ def _bilinear(source: Tensor, size: tuple[int, int], rows: slice, protocol: Prot
     for start in range(rows.start, rows.stop, step):
         part = slice(start, min(start + step, rows.stop))
         needed = source_rows(height, size[0], part, align_corners=False)
-        slab = source[:, needed].double()
+        slab = source[:, needed].to(torch.float64, memory_format=torch.contiguous_format)
         image = resize_rows(slab, size, part, align_corners=False, first_row=needed.start, height=height)
         rounded = _whole_values(image) if protocol.resize == "bilinear_uint8" else image
         resized[:, part.start - rows.start : part.stop - rows.start] = rounded

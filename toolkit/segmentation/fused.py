@@ -75,7 +75,7 @@ class FusedPassOutputs(PassOutputs):
                 return powers
             # What becomes of infinities is a matter of torch's softmax and interpolation.
             for views in self._tiles.values():
-                views[:] = [(view / _LOG2_E).permute(2, 0, 1) for view in views]
+                views[:] = [(view / _LOG2_E).permute(2, 0, 1).contiguous() for view in views]
         return super()._kept(output)
 
     def empty_sums(self, n_rows: int, width: int, device: torch.device) -> Tensor:

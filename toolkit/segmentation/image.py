@@ -3,14 +3,15 @@
 import functools
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from toolkit.models import Model
-from toolkit.segmentation.batching import Batches
+from toolkit.segmentation.batching import Batches, is_out_of_memory
 from toolkit.segmentation.canvas import Canvas
 from toolkit.segmentation.fused import FusedPassOutputs, is_possible
 from toolkit.segmentation.memory import band_rows
-from toolkit.segmentation.merging import PassOutputs
+from toolkit.segmentation.merging import PassOutputs, parts
 from toolkit.segmentation.protocol import Protocol
 from toolkit.segmentation.tiles import Level, levels
 
@@ -69,15 +70,39 @@ class ImageOnItsWay:
         summed = len(self._passes) > 1
         if summed and one is first:
             self._sums = one.outputs.empty_sums(rows.stop - rows.start, self._width, self._device)
+        sums = self._sums
+
+        def sums_of(part: slice) -> Tensor:
+            assert sums is not None
+            return sums[:, part.start - rows.start : part.stop - rows.start]
+
+        def merge(part: slice) -> None:
+            if summed:
+                one.outputs.merge(part, size, sums_of(part), adding=one is not first)
+            else:
+                self._finish_rows(part, one.outputs.merge(part, size, None, adding=False))
+
         for strip in one.outputs.strips(rows, size, summed=summed):
-            sums = None if self._sums is None else self._sums[:, strip.start - rows.start : strip.stop - rows.start]
-            total = one.outputs.merge(strip, size, sums, adding=one is not first)
-            if one is self._passes[-1]:
-                self._finish_rows(strip, total)
-            del total  # before there is another one
+            _in_halves_if_need_be(strip, merge)
+            if summed and one is self._passes[-1]:
+                _in_halves_if_need_be(strip, lambda part: self._finish_rows(part, sums_of(part)))
         one.outputs.discard_above(rows.stop, self._height)
         if one is self._passes[-1]:
             self._sums = None
+
+
+def _in_halves_if_need_be(rows: slice, work: Callable[[slice], None]) -> None:
+    """Do the work on rows; if memory does not suffice, which it must notice before it changes anything, on halves."""
+    try:
+        return work(rows)
+    except RuntimeError as error:
+        if not is_out_of_memory(error) or rows.stop - rows.start == 1:
+            raise
+    # Outside the handler: what it holds on to would keep the memory of the failed attempt.
+    torch.cuda.empty_cache()
+    for half in parts(rows, (rows.stop - rows.start + 1) // 2):
+        _in_halves_if_need_be(half, work)
+    return None
 
 
 class _Pass:

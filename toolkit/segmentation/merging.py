@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from toolkit.segmentation.protocol import Protocol
-from toolkit.segmentation.resampling import resize_rows, source_rows
+from toolkit.segmentation.resampling import has_channels_last, resize_rows, source_rows
 from toolkit.segmentation.tiles import Level
 
 GAUSSIAN_SIGMA = 1 / 8
@@ -17,6 +17,8 @@ GAUSSIAN_FLOOR = 1e-3
 # Rows are merged in strips that stay in a processor's cache from the logits to the sum; a GPU wants few, large steps.
 _STRIP_FLOATS = {"cpu": 2**20, "cuda": 2**27}
 _LEAST_STRIP_ROWS = 32
+_CHANNELS_LAST = ("cuda",)
+"""Where the classes of a pixel lie side by side, so that a softmax reads them once."""
 
 
 class PassOutputs:
@@ -56,8 +58,10 @@ class PassOutputs:
         self._tiles.setdefault((top, left), []).append(kept)
 
     def _kept(self, output: Tensor) -> Tensor:
-        # In memory of its own, row by row: a view would keep its whole batch, and resizing likes rows.
-        return output.clone(memory_format=torch.contiguous_format)
+        # In memory of its own: a view would keep its whole batch.
+        if output.device.type in _CHANNELS_LAST:
+            return output.permute(1, 2, 0).clone(memory_format=torch.contiguous_format).permute(2, 0, 1)
+        return output.clone(memory_format=torch.contiguous_format)  # row by row, as resizing likes it
 
     def discard_above(self, row: int, image_height: int) -> None:
         """Let go of tiles that no image row from ``row`` on needs."""
@@ -77,7 +81,7 @@ class PassOutputs:
 
     def empty_sums(self, n_rows: int, width: int, device: torch.device) -> Tensor:
         """Memory for sums ``(n_classes, n_rows, width)``."""
-        return torch.empty(self._n_classes, n_rows, width, device=device)
+        return _empty(self._n_classes, n_rows, width, device)
 
     def strips(self, rows: slice, size: tuple[int, int], *, summed: bool) -> Iterator[slice]:
         """Parts of the rows of an image of ``size`` (height, width), each of which is merged at once.
@@ -121,7 +125,7 @@ class PassOutputs:
         if self._protocol.upsample == "image":
             (views,) = self._tiles.values()
             logits = sum(views[1:], start=views[0]) / len(views)
-            return resize_rows(logits, size, rows, align_corners=self._output_aligned).softmax(0)
+            return _softmax(resize_rows(logits, size, rows, align_corners=self._output_aligned))
         needed = self.needed_rows(rows, size[0])
         merged = self._merged(needed)[..., level.left : level.left + level.width]
         restored = resize_rows(
@@ -132,7 +136,7 @@ class PassOutputs:
             first_row=needed.start - level.top,
             height=level.height,
         )
-        return restored.softmax(0) if self._protocol.merge == "logits" else restored
+        return _softmax(restored) if self._protocol.merge == "logits" else restored
 
     def _merged(self, rows: slice) -> Tensor:
         """The mean of the tiles over some canvas rows ``(n_classes, n_rows, canvas_width)``, in the merge space."""
@@ -148,7 +152,7 @@ class PassOutputs:
                 return tile.div_(len(views)) if len(views) > 1 else tile
             if total is None or weights is None:
                 shape = (rows.stop - rows.start, self.level.canvas[1])
-                total, weights = tile.new_zeros(len(tile), *shape), tile.new_zeros(shape)
+                total, weights = _empty(len(tile), *shape, tile.device).zero_(), tile.new_zeros(shape)
             place = (slice(within.start - rows.start, within.stop - rows.start), slice(left, left + crop_width))
             if self._protocol.blend == "constant":
                 total[:, *place] += tile
@@ -166,7 +170,7 @@ class PassOutputs:
         total = None
         for view in [sum(views[1:], start=views[0])] if self._protocol.merge == "logits" else views:
             tile = resize_rows(view, self.level.crop, rows, align_corners=self._output_aligned)
-            output = tile if self._protocol.merge == "logits" else tile.softmax(0)
+            output = tile if self._protocol.merge == "logits" else _softmax(tile)
             total = output if total is None else total.add_(output)
         assert total is not None  # a tile that is there was seen at least once
         return total
@@ -175,6 +179,20 @@ class PassOutputs:
         if self._weight is None:
             self._weight = tile_weight(self.level.crop, self._protocol, device)
         return self._weight
+
+
+def _empty(n_classes: int, n_rows: int, width: int, device: torch.device) -> Tensor:
+    """Memory for ``(n_classes, n_rows, width)``, laid out as is best there."""
+    if device.type in _CHANNELS_LAST:
+        return torch.empty(n_rows, width, n_classes, device=device).permute(2, 0, 1)
+    return torch.empty(n_classes, n_rows, width, device=device)
+
+
+def _softmax(logits: Tensor) -> Tensor:
+    """Class probabilities of logits ``(n_classes, height, width)``, laid out as they are."""
+    if has_channels_last(logits):
+        return logits.permute(1, 2, 0).softmax(-1).permute(2, 0, 1)
+    return logits.softmax(0)
 
 
 def parts(whole: slice, step: int) -> Iterator[slice]:

@@ -27,3 +27,8 @@ def tensor_of(pixels: np.ndarray) -> Tensor:
     # torch takes no view that runs backwards, such as BGR turned into RGB, nor memory that it may not write to.
     backwards = any(stride < 0 for stride in pixels.strides)
     return torch.from_numpy(pixels.copy() if backwards else np.require(pixels, requirements=["C", "W"]))
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """The tensor on a device; a GPU fetches it behind our back."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)

@@ -36,6 +36,16 @@ def reference_probabilities(pixels: np.ndarray, model: Model, protocol: Protocol
     numpy.ndarray
         float64 ``(n_classes, height, width)``.
     """
+    return _probabilities(pixels, model, protocol).cpu().numpy()
+
+
+@torch.inference_mode()
+def reference_labels(pixels: np.ndarray, model: Model, protocol: Protocol) -> np.ndarray:
+    """The most probable class of each pixel, int64 ``(height, width)``; parameters as for `reference_probabilities`."""
+    return _probabilities(pixels, model, protocol).argmax(0).cpu().numpy()
+
+
+def _probabilities(pixels: np.ndarray, model: Model, protocol: Protocol) -> Tensor:
     height, width = pixels.shape[:2]
     device = next(model.network.parameters()).device
     total = torch.zeros(model.n_classes, height, width, dtype=torch.float64, device=device)
@@ -47,7 +57,7 @@ def reference_probabilities(pixels: np.ndarray, model: Model, protocol: Protocol
         if protocol.flip and protocol.flip_merge == "image":
             total += _one_pass(image.flip(-1), (height, width), model, protocol).flip(-1)
             n_passes += 1
-    return (total / n_passes).cpu().numpy()
+    return total / n_passes
 
 
 def _one_pass(image: Tensor, original: tuple[int, int], model: Model, protocol: Protocol) -> Tensor:

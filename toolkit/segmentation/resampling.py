@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from toolkit.segmentation.pixels import on_device
+
 _DENSE_ROWS = 128
 """Up to this many source rows, a product with the matrix of weights is faster than gathering two rows for each."""
 
@@ -36,17 +38,41 @@ def resize_rows(
     height = height or image.shape[-2]
     needed = source_rows(height, size[0], rows, align_corners=align_corners)
     image = image[..., needed.start - first_row : needed.stop - first_row, :]
+    if has_channels_last(image):
+        # The rows too, and in one step, if all are wanted of all.
+        every = (rows.start, rows.stop, image.shape[-2]) == (0, size[0], height)
+        whole = (size[0] if every else image.shape[-2], size[1])
+        if image.shape[-2:] != whole:
+            # Not image[None], in whose strides torch does not see that channels come last.
+            one = image.permute(1, 2, 0)[None].permute(0, 3, 1, 2)
+            image = F.interpolate(one, whole, mode="bilinear", align_corners=align_corners)[0]
+        if every:
+            return image
+        flat = _resized_rows(image.permute(1, 2, 0).flatten(1), height, size[0], rows, needed, align_corners)
+        return flat.view(len(flat), size[1], -1).permute(2, 0, 1)
     if image.shape[-1] != size[1]:
         flat = image.reshape(1, -1, *image.shape[-2:])
         across = F.interpolate(flat, size=(flat.shape[-2], size[1]), mode="bilinear", align_corners=align_corners)
         image = across.view(*image.shape[:-1], size[1])
-    if height == size[0]:
+    return _resized_rows(image, height, size[0], rows, needed, align_corners)
+
+
+def has_channels_last(image: Tensor) -> bool:
+    """Whether the values of a pixel of an image ``(n_channels, height, width)`` lie side by side."""
+    return image.ndim == 3 and image.stride(0) == 1 and not image.is_contiguous()
+
+
+def _resized_rows(
+    image: Tensor, height: int, new_height: int, rows: slice, needed: slice, align_corners: bool
+) -> Tensor:
+    """Rows of an image ``(…, height, width)`` that is resized along its rows only; given are those that are needed."""
+    if height == new_height:
         return image
     if image.shape[-2] <= _DENSE_ROWS:
         return torch.matmul(
-            _row_weights(height, size[0], rows.start, rows.stop, align_corners, image.dtype, image.device), image
+            _row_weights(height, new_height, rows.start, rows.stop, align_corners, image.dtype, image.device), image
         )
-    lower, fraction = positions(height, size[0], rows, align_corners, image.device)
+    lower, fraction = positions(height, new_height, rows, align_corners, image.device)
     lower -= needed.start
     upper = (lower + 1).clamp_(max=image.shape[-2] - 1)
     weight = fraction.to(image.dtype)[:, None]
@@ -74,7 +100,7 @@ def _row_weights(
     upper = (lower + 1).clamp_(max=n_rows - 1)
     weights = torch.zeros(len(lower), n_rows, dtype=torch.float64)
     weights.scatter_add_(1, lower[:, None], 1 - fraction[:, None]).scatter_add_(1, upper[:, None], fraction[:, None])
-    return weights.to(device, dtype)
+    return on_device(weights.to(dtype), device)
 
 
 def positions(

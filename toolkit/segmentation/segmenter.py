@@ -16,11 +16,12 @@ from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_a
 from toolkit.segmentation.fused import is_pixel_by_pixel, is_possible, summarise, warm_up
 from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.memory import bytes_needed
-from toolkit.segmentation.pixels import checked_pixels, tensor_of
+from toolkit.segmentation.pixels import checked_pixels, on_device, tensor_of
 from toolkit.segmentation.protocol import Protocol
 
-# So many images may wait for a batch to fill up before it is run as it is.
+# So many images may wait for a batch to fill up before it is run as it is; on a GPU, as many as a batch has crops.
 _MOST_IMAGES_WAITING = 4
+_WAITING_FOR_FULL_BATCHES = ("cuda",)
 
 # Bytes for which nobody need look how much memory is free.
 _SMALL = 2**27
@@ -117,7 +118,7 @@ class Segmenter:
         with float32_arithmetic(self._network.device):
             image.send_through(self._batches)
             self._batches.then(summary.end)
-            while self._n_waiting() > _MOST_IMAGES_WAITING:
+            while self._n_waiting() > self._most_waiting():
                 self._batches.finish_oldest()
         self._report(most_behind=1)
         return summary.result
@@ -138,6 +139,10 @@ class Segmenter:
 
     def _n_waiting(self) -> int:
         return sum(not summary.ended for summary in self._under_way)
+
+    def _most_waiting(self) -> int:
+        patient = self._network.device.type in _WAITING_FOR_FULL_BATCHES
+        return max(_MOST_IMAGES_WAITING, self._batches.size_of_oldest if patient else 0)
 
     def _report(self, most_behind: int) -> None:
         """Hand over what has ended. A GPU computes behind our back: the last image's numbers may not be here yet."""
@@ -214,8 +219,8 @@ class _Summary:
         self._greatest[rows] = greatest
         if self._soft:
             self._mass[rows] = mass
-        self._counts += _counts(labels, len(self._counts))
         self._labels[rows].copy_(labels.to(self._labels.dtype), non_blocking=True)
+        self._counts += _counts(labels, len(self._counts))  # last: what fails for lack of memory is done again
 
     def end(self) -> None:
         """All rows are in."""
@@ -256,7 +261,4 @@ def _counts(labels: Tensor, n_classes: int) -> Tensor:
 
 def _uploaded(pixels: np.ndarray, device: torch.device) -> Tensor:
     """The pixels on the device, uint8 ``(3, height, width)``."""
-    image = tensor_of(pixels)
-    if device.type == "cuda":
-        image = image.pin_memory().to(device, non_blocking=True)
-    return image.permute(2, 0, 1).contiguous()
+    return on_device(tensor_of(pixels), device).permute(2, 0, 1).contiguous()
