@@ -34,7 +34,7 @@ def test_a_script_that_ends_without_waiting_finishes_its_run(catalog: Catalog) -
 def test_a_terminal_that_was_closed_does_not_stop_the_run(catalog: Catalog) -> None:
     close = "import os\nread, write = os.pipe()\nos.dup2(write, 2)\nos.close(read)\nos.close(write)\n"
     ended = _run(catalog, close + SCRIPT + "run.wait()")
-    assert ended.returncode == 0
+    assert ended.returncode in (0, 120)  # with which Python says that it could not flush what nobody reads
     assert (catalog.to_xarray().status == "done").all()
 
 
