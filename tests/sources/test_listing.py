@@ -77,7 +77,9 @@ def test_a_folder_that_cannot_be_read_is_warned_of(tmp_path: Path, monkeypatch: 
 
 def test_a_directory_without_images_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(NoImagesError, match=r"images: .*\.jpg \.jpeg \.png .* in this folder"):
+    with pytest.raises(
+        NoImagesError, match=r"images: .*\.jpg \.jpeg .*\.png .* in this folder \(1 file was left out: 1 \.txt\)"
+    ):
         list_images(tmp_path)
 
 

@@ -1,11 +1,10 @@
 """From what a person says - a folder, a pattern, a table, a list - to the URIs of images, and what is known of each."""
 # os.path throughout: pathlib rewrites what was written, and raises where os.path answers no.
-# ruff: noqa: PTH100, PTH110, PTH111, PTH112, PTH120, PTH207
+# ruff: noqa: PTH100, PTH110, PTH111, PTH112, PTH113, PTH120, PTH207
 
 from __future__ import annotations
 
 import glob
-import io
 import os
 import re
 import warnings
@@ -13,22 +12,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+from urllib.parse import quote_from_bytes, unquote
 
 from fsspec.utils import glob_translate
 
 from toolkit import paths
 from toolkit.sources.errors import NoImagesError, SourceError
-from toolkit.sources.formats import IMAGE_SUFFIXES, OTHER_PICTURE_SUFFIXES
+from toolkit.sources.files_here import look_up, spelled_here
+from toolkit.sources.foreign import HIDDEN, LITTER, reason_for_path
+from toolkit.sources.formats import IMAGE_SUFFIXES
 from toolkit.sources.reading import DEFAULT_LIMITS, read_bytes
 from toolkit.sources.registry import source_of
-from toolkit.sources.tables import TABLE_SUFFIXES, read_table, uris_and_covariates
+from toolkit.sources.table_files import TABLE_SUFFIXES, RawTable, read_table
+from toolkit.sources.tables import KEY, each_once, raw_table_of, read_images
+from toolkit.sources.unfit import is_picture, seems_to_be
 from toolkit.sources.uris import local_path, normalize_uri
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_ALLOWED = "give a directory, a glob pattern, an image, a table (.csv, .tsv, .parquet), a DataFrame or a list of URIs"
+_ALLOWED = (
+    "give a directory, a glob pattern, an image, a table (CSV, Parquet, XLSX, GeoJSON, …), a text file with a path in "
+    "each line, a DataFrame or a list of URIs"
+)
+_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,85 +128,204 @@ def list_images(
     import pandas as pd
 
     if isinstance(images, Listing):
+        _refuse_types(types, "a Listing, of which columns are decided already")
         return images
     if isinstance(images, pd.DataFrame):
-        return Listing(*uris_and_covariates(images, None, "the DataFrame"))
+        return _of_table(raw_table_of(images), normalize_uri("."), "the DataFrame", types)
     if isinstance(images, str | os.PathLike):
         text = os.fspath(images)
         if isinstance(text, str):
-            return _list_path(text)
+            return _list_path(text, types)
     elif isinstance(images, Iterable) and not isinstance(images, bytes | bytearray | memoryview | Mapping):
+        _refuse_types(types, "a list, which has no columns")
         return _list_elements(images)
     raise TypeError(f"images: {_shortened(images)} is a {type(images).__name__}; {_ALLOWED}")
 
 
-def _list_path(text: str) -> Listing:
+def _list_path(text: str, types: Mapping[str, str] | None) -> Listing:
     if not text:
         raise NoImagesError(f"images: '' is empty; {_ALLOWED}")
     path = local_path(paths.expand(text))
     if path is None:
-        return _list_remote(normalize_uri(text))
+        return _list_remote(normalize_uri(text), types)
     if not os.path.exists(path):
-        path = os.path.expanduser(path)
+        path = spelled_here(os.path.expanduser(path))
+    if os.path.isfile(path) and path.lower().endswith(TABLE_SUFFIXES):
+        return _list_table(path, text, types)
+    _refuse_types(types, f"{text!r}, which is no table")
     if os.path.isdir(path):
-        found, reason = _images_below(path)
-        found.sort()
-    elif os.path.exists(path):
-        if path.lower().endswith(TABLE_SUFFIXES):
-            return Listing(*uris_and_covariates(read_table(path), os.path.dirname(os.path.abspath(path)), path))
-        found, reason = [path], ""
-    elif glob.has_magic(path):
-        # What is no directory is listed, a link to nowhere too: it becomes a failed image rather than nothing.
-        found = sorted(match for match in glob.glob(path, recursive=True) if not os.path.isdir(match))
-        reason = "no files match this pattern"
-    else:
-        found, reason = [], "the path does not exist"
+        return _list_folder(path, text)
+    if os.path.exists(path):
+        if os.path.isfile(path) and not path.lower().endswith(IMAGE_SUFFIXES):
+            _refuse_unfit(path, text)
+        return Listing([normalize_uri(path)], None, given=[text])
+    if not glob.has_magic(path):
+        raise _none_found(text, "the path does not exist")
+    return _list_pattern(path, text)
+
+
+def _none_found(text: str, reason: str) -> NoImagesError:
+    return NoImagesError(f"images: {text!r}: {reason} (working directory: {Path.cwd()}); {_ALLOWED}")
+
+
+def _list_folder(folder: str, text: str) -> Listing:
+    found, left_out = _images_below(folder)
     if not found:
-        raise NoImagesError(f"images: {text!r}: {reason} (working directory: {Path.cwd()}); {_ALLOWED}")
-    return Listing(_each_once(normalize_uri(match) for match in found), None)
+        raise _none_found(text, _no_images_in_words(left_out))
+    found.sort()
+    _warn_of_left_out(left_out)
+    start = len(folder.rstrip("/")) + 1
+    return _of_files({normalize_uri(file): _storable(file[start:]) for file in found}, left_out)
 
 
-def _list_remote(uri: str) -> Listing:
-    """Images of a server: a folder, a pattern, one image, or those that a table names."""
-    try:
-        if uri.lower().endswith(TABLE_SUFFIXES) and not glob.has_magic(uri):
-            table = read_table(uri, io.BytesIO(read_bytes(uri)))
-            return Listing(*uris_and_covariates(table, uri.rpartition("/")[0], uri))
-        if glob.has_magic(uri):
-            # What stands before the first magic is the folder to look through; the match is of decoded names.
-            folder = uri[: re.search(r"[*?[]", uri).start()].rpartition("/")[0]  # type: ignore[union-attr]
-            matches = re.compile(glob_translate(unquote(uri))).fullmatch
-            walk = source_of(uri).walk(folder, DEFAULT_LIMITS.stall_seconds)
-            found = [one for one in walk if matches(unquote(one))]
-            reason = "no files match this pattern"
-        elif uri.lower().endswith(IMAGE_SUFFIXES):
-            found, reason = [uri], ""
-        else:
-            found, reason = _images_below(uri)
-    except SourceError as error:
-        found, reason = [], error.reason
-    if not found:
-        raise NoImagesError(f"images: {uri!r}: {reason}; or give the list of its images' URIs")
-    return Listing(_each_once(found), None)
-
-
-def _images_below(folder: str) -> tuple[list[str], str]:
-    """The images below a folder, here or on a server; and the words for there being none."""
+def _list_pattern(pattern: str, text: str) -> Listing:
+    """The files that a pattern matches, but for those in foreign folders that it does not name."""
+    folder = pattern[: _first_magic(pattern)].rpartition("/")[0]
+    start = len(folder) + 1 if "/" in pattern[: _first_magic(pattern)] else 0
+    matches = glob.glob(spelled_here(folder) + pattern[len(folder) :] if folder else pattern, recursive=True)
+    start += len(spelled_here(folder)) - len(folder) if folder else 0
     found: list[str] = []
-    left_out: list[str] = []
-    for file in source_of(folder).walk(folder, DEFAULT_LIMITS.stall_seconds):
-        if file.lower().endswith(IMAGE_SUFFIXES):
+    left_out: dict[str, list[str]] = {}
+    # What is no directory is listed, a link to nowhere too: it becomes a failed image rather than nothing.
+    for match in sorted(match for match in matches if not os.path.isdir(match)):
+        reason = _reason_beside(match[start:], pattern)
+        if reason:
+            left_out.setdefault(reason, []).append(match)
+        else:
+            found.append(match)
+    if not found:
+        raise _none_found(text, "no files match this pattern")
+    _warn_of_left_out(left_out)
+    return _of_files({normalize_uri(match): _storable(match[start:]) for match in found}, left_out)
+
+
+def _first_magic(pattern: str) -> int:
+    return re.search(r"[*?[]", pattern).start()  # type: ignore[union-attr]
+
+
+def _reason_beside(path: str, pattern: str) -> str:
+    """Why a path that matches is not wanted, unless the pattern names what would be the reason."""
+    named = set(pattern.split("/"))
+    return reason_for_path("/".join(part for part in path.split("/") if part not in named and not part.startswith(".")))
+
+
+def _of_files(given: Mapping[str, str], left_out: dict[str, list[str]]) -> Listing:
+    return Listing(list(given), None, given=list(given.values()), left_out=left_out)
+
+
+def _storable(path: str) -> str:
+    """A relative path as text that can be stored, whatever the bytes of its name."""
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return quote_from_bytes(os.fsencode(path))
+    return path
+
+
+def _list_remote(uri: str, types: Mapping[str, str] | None) -> Listing:
+    """Images of a server: a folder, a pattern, one image, or those that a table names."""
+    pattern = glob.has_magic(uri)
+    found: list[str] = []
+    left_out: dict[str, list[str]] = {}
+    try:
+        if uri.lower().endswith(TABLE_SUFFIXES) and not pattern:
+            raw = read_table(uri, read_bytes(uri), KEY, local=False)
+            return _of_table(raw, uri.rpartition("/")[0], uri, types)
+        _refuse_types(types, f"{uri!r}, which is no table")
+        if uri.lower().endswith(IMAGE_SUFFIXES) and not pattern:
+            return Listing([uri], None, given=[uri])
+        if pattern:
+            # What stands before the first magic is the folder to look through; the match is of decoded names.
+            folder = uri[: _first_magic(uri)].rpartition("/")[0]
+            matches = re.compile(glob_translate(unquote(uri))).fullmatch
+            for file, _ in source_of(uri).walk(folder, DEFAULT_LIMITS.stall_seconds):
+                hidden = any(part.startswith(".") for part in file[len(folder) :].split("/"))
+                if matches(unquote(file)) and not hidden:
+                    reason = _reason_beside(unquote(file[len(folder) + 1 :]), unquote(uri))
+                    (left_out.setdefault(reason, []) if reason else found).append(file)
+            words = "no files match this pattern"
+        else:
+            folder = uri.rstrip("/")
+            found, left_out = _images_below(uri)
+            kind = seems_to_be(uri)
+            words = f"is {kind}" if kind else _no_images_in_words(left_out)
+    except SourceError as error:
+        words = error.reason
+    if not found:
+        raise NoImagesError(f"images: {uri!r}: {words}; or give the list of its images' URIs")
+    _warn_of_left_out(left_out)
+    decoded = unquote if source_of(uri).encode(" ") != " " else str
+    return _of_files({file: decoded(file[len(folder) + 1 :]) for file in found}, left_out)
+
+
+def _images_below(folder: str) -> tuple[list[str], dict[str, list[str]]]:
+    """The images below a folder, here or on a server; and what else is there, by reason."""
+    found: list[str] = []
+    left_out: dict[str, list[str]] = {}
+    for file, reason in source_of(folder).walk(folder, DEFAULT_LIMITS.stall_seconds):
+        if not reason and file.lower().endswith(IMAGE_SUFFIXES):
             found.append(file)
-        elif file.lower().endswith(OTHER_PICTURE_SUFFIXES):
-            left_out.append(file.rpartition("/")[2])
-    if left_out:
-        message = f"images: {len(left_out)} pictures in formats that are not read are left out, such as {left_out[0]!r}"
-        warnings.warn(message, stacklevel=2)
-    return found, f"no files ending in {' '.join(IMAGE_SUFFIXES)} in this folder"
+        else:
+            suffix = os.path.splitext(file)[1].lower()  # noqa: PTH122  # a URI is no path
+            left_out.setdefault(reason or suffix or "without a suffix", []).append(file)
+    return found, left_out
+
+
+def _no_images_in_words(left_out: Mapping[str, Sequence[str]]) -> str:
+    words = f"no files ending in {' '.join(IMAGE_SUFFIXES)} in this folder"
+    return f"{words} ({left_out_in_words(left_out)})" if left_out else words
+
+
+def _warn_of_left_out(left_out: Mapping[str, Sequence[str]]) -> None:
+    """Once for all; hidden files and those of desktops alone are not worth it."""
+    if set(left_out) - {HIDDEN, LITTER}:
+        message = f"images: {left_out_in_words(left_out)}; list_images(…).left_out has their names"
+        warnings.warn(message, stacklevel=4)
+
+
+def _refuse_unfit(path: str, text: str) -> None:
+    """Refuse a file without the suffix of an image, unless its first bytes are those of one."""
+    try:
+        with Path(path).open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return  # it becomes a failed image, which says why
+    if not is_picture(head):
+        words = f"is {seems_to_be(path, head)}, and neither an image nor a table"
+        raise ValueError(f"images: {text!r} {words}; {_ALLOWED}")
+
+
+def _list_table(path: str, text: str, types: Mapping[str, str] | None) -> Listing:
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise ValueError(f"images: the table {path!r} cannot be read: {error.strerror or error}") from error
+    raw = read_table(path, content, KEY, local=True)
+    return _of_table(raw, normalize_uri(os.path.dirname(os.path.abspath(path))), path, types)
+
+
+def _of_table(raw: RawTable, base: str, name: str, types: Mapping[str, str] | None) -> Listing:
+    for note in raw.notes:
+        warnings.warn(f"images: {name}: {note}", stacklevel=4)
+    table = read_images(raw, base, name, types)
+    here = look_up(table.uris)
+    table = each_once(table, here.uris)
+    missing = list(dict.fromkeys(here.missing))
+    _warn_of_missing(missing, len(table.uris), here.nearly)
+    return Listing(
+        table.uris,
+        table.covariates if len(table.covariates.columns) else None,
+        given=table.given,
+        base=base,
+        written=table.written if len(table.written.columns) else None,
+        read_as=table.read_as,
+        left_out=raw.left_out,
+        missing=missing,
+    )
 
 
 def _list_elements(elements: Iterable[Any]) -> Listing:
-    uris = []
+    uris, given = [], []
     for position, element in enumerate(elements):
         try:
             uris.append(normalize_uri(element))
@@ -207,13 +333,31 @@ def _list_elements(elements: Iterable[Any]) -> Listing:
             raise TypeError(f"images: element {position} (counted from 0): {error}") from error
         except ValueError as error:
             raise ValueError(f"images: element {position} (counted from 0): {error}") from error
+        given.append(os.fspath(element))
     if not uris:
         raise NoImagesError(f"images: the list is empty; {_ALLOWED}")
-    return Listing(_each_once(uris), None)
+    here = look_up(uris)
+    as_given: dict[str, str] = {}
+    for uri, one in zip(here.uris, given, strict=True):
+        as_given.setdefault(uri, _storable(one))
+    missing = list(dict.fromkeys(here.missing))
+    _warn_of_missing(missing, len(as_given), here.nearly)
+    return Listing(list(as_given), None, given=list(as_given.values()), missing=missing)
 
 
-def _each_once(uris: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(uris))
+def _warn_of_missing(missing: Sequence[str], total: int, nearly: Mapping[str, str]) -> None:
+    if not missing:
+        return
+    first = ", ".join(missing[:3]) + ", …" * (len(missing) > 3)
+    there = "has no file here" if len(missing) == 1 else "have no file here"
+    hint = "".join(f"; {file!r} is there, which is not {name!r}" for name, file in list(nearly.items())[:1])
+    message = f"images: {len(missing):,} of {total:,} images {there}, and will count as failed: {first}{hint}"
+    warnings.warn(message, stacklevel=4)
+
+
+def _refuse_types(types: Mapping[str, str] | None, what: str) -> None:
+    if types:
+        raise ValueError(f"types: they are for the columns of a table, and images is {what}; leave types out")
 
 
 def _shortened(value: object) -> str:
