@@ -210,7 +210,7 @@ def _as_said(texts: Any, stripped: Any, kind: str, place: Callable[[int], str], 
     else:
         dtype = {"whole": "int64", "boolean": "bool"}.get(kind)
         series = _floats(values) if dtype is None else _with_gaps(values, dtype)
-    plain = {"whole": str, "number": repr, "boolean": str}.get(kind)
+    plain = repr if kind == "number" else str if kind != "time" else None
     written = texts.to_pylist()
     gives_back = plain is not None and all(
         not text if value is None else plain(value) == text for text, value in zip(written, values, strict=True)

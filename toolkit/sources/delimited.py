@@ -41,34 +41,30 @@ class TextTable:
     """Lines of the rows with fewer fields than the header."""
 
 
-class TableTextError(ValueError):
-    """A table of text cannot be read; says in which line, and what to do."""
-
-
 def decode_text(data: bytes) -> str:
     """Text by its byte-order mark, and as UTF-8 if it has none.
 
     Raises
     ------
-    TableTextError
+    ValueError
         It is neither, or has NUL bytes.
     """
     encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
     nul = data.find(b"\0") if encoding.startswith("utf-8") else -1
     if nul >= 0:
         reason = f"line {_line_at(data, nul)} has a NUL byte, as UTF-16 without its mark and damaged files have"
-        raise TableTextError(f"{reason}; save it again as UTF-8 text (in Excel: CSV UTF-8)")
+        raise ValueError(f"{reason}; save it again as UTF-8 text (in Excel: CSV UTF-8)")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         if encoding != "utf-8":
-            raise TableTextError(f"it begins as {encoding.upper()}, but is none: {error.reason}") from error
+            raise ValueError(f"it begins as {encoding.upper()}, but is none: {error.reason}") from error
         byte, line = data[error.start], _line_at(data, error.start)
         reason = f"line {line} is no UTF-8: byte 0x{byte:02x}"
         with contextlib.suppress(UnicodeDecodeError):
             reason += f", which is {bytes([byte]).decode('cp1252')!r} in Western Windows (Latin-1)"
         remedy = "save it again as UTF-8 text (in Excel: CSV UTF-8; in a shell: iconv -f WINDOWS-1252 -t UTF-8)"
-        raise TableTextError(f"{reason}; {remedy}") from error
+        raise ValueError(f"{reason}; {remedy}") from error
 
 
 def read_delimited(text: str, key: str) -> TextTable:
@@ -83,7 +79,7 @@ def read_delimited(text: str, key: str) -> TextTable:
 
     Raises
     ------
-    TableTextError
+    ValueError
         A row has more fields than the header, a column has no name or a name twice, a quote is not closed, there is
         nothing. The message names line and column.
     """
@@ -93,7 +89,7 @@ def read_delimited(text: str, key: str) -> TextTable:
     rows = _rows(text, separator, first_line)
     header = next(((line, cells) for line, cells in rows if any(cell.strip() for cell in cells)), None)
     if header is None:
-        raise TableTextError("it is empty; its first line must be a header with the names of its columns")
+        raise ValueError("it is empty; its first line must be a header with the names of its columns")
     line, cells = header
     names = [cell.strip() for cell in cells]
     while len(names) > 1 and not names[-1]:  # commas at the end of the line
@@ -141,7 +137,7 @@ def _rows(text: str, separator: str, first_line: int) -> Iterator[tuple[int, lis
                 yield line, cells
             line = first_line + reader.line_num
     except csv.Error as error:
-        raise TableTextError(f"line {line}: {_quote_words(error)}") from error
+        raise ValueError(f"line {line}: {_quote_words(error)}") from error
 
 
 def _quote_words(error: csv.Error) -> str:
@@ -174,7 +170,7 @@ def _fill(rows: Any, n_columns: int, names: list[str], separator: str, left_out:
     for line, cells in rows:
         if len(cells) > n_columns:
             if any(cell.strip() for cell in cells[n_columns:]):
-                raise TableTextError(_too_many(line, cells, names, separator))
+                raise ValueError(_too_many(line, cells, names, separator))
             del cells[n_columns:]
         if not any(cells):
             left_out.setdefault("empty rows", []).append(f"line {line}")
@@ -182,6 +178,8 @@ def _fill(rows: Any, n_columns: int, names: list[str], separator: str, left_out:
         if len(cells) == 1 < n_columns and cells[0].startswith("#"):
             left_out.setdefault("comment lines", []).append(cells[0])
             continue
+        if len(cells) == 1 < n_columns:
+            _refuse_other_separator(line, cells[0], n_columns, separator)
         if len(cells) < n_columns:
             short.append(line)
             cells += [""] * (n_columns - len(cells))
@@ -191,6 +189,15 @@ def _fill(rows: Any, n_columns: int, names: list[str], separator: str, left_out:
             flush()
     flush()
     return _Cells([pa.chunked_array(chunk, pa.large_string()) for chunk in chunks], lines, short)
+
+
+def _refuse_other_separator(line: int, cell: str, n_columns: int, separator: str) -> None:
+    for other in _SEPARATORS:
+        if other != separator and len(next(csv.reader([cell], delimiter=other), [])) == n_columns:
+            there = f"line {line} has a {_MARKS[other]} between its fields"
+            raise ValueError(
+                f"{there}, the header a {_MARKS.get(separator, repr(separator))}; use one of them in all lines"
+            )
 
 
 def _too_many(line: int, cells: list[str], names: list[str], separator: str) -> str:
@@ -205,7 +212,7 @@ def _refuse_repeated(names: list[str], line: int) -> None:
     for number, name in enumerate(names):
         if name and names.index(name) != number:
             first = names.index(name) + 1
-            raise TableTextError(f"line {line}: columns {first} and {number + 1} are both called {name!r}; rename one")
+            raise ValueError(f"line {line}: columns {first} and {number + 1} are both called {name!r}; rename one")
 
 
 def _named(names: list[str], table: _Cells, left_out: dict[str, list[str]], line: int) -> list[str]:
@@ -216,7 +223,7 @@ def _named(names: list[str], table: _Cells, left_out: dict[str, list[str]], line
         cells = table.columns[number].to_pylist()
         numbered = number == 0 and all(cell == str(row) for row, cell in enumerate(cells))
         if any(cell.strip() for cell in cells) and not numbered:
-            raise TableTextError(f"line {line}: column {number + 1} has no name; name it, or take it out")
+            raise ValueError(f"line {line}: column {number + 1} has no name; name it, or take it out")
         left_out.setdefault("columns without a name", []).append(f"column {number + 1}")
     return names
 

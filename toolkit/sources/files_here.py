@@ -84,7 +84,7 @@ class _Folders:
         """Names in a folder; none if it is not there. A link to nowhere is no file."""
         if folder not in self._names:
             try:
-                with os.scandir(folder) as entries:
+                with os.scandir(folder or ".") as entries:
                     names = {entry.name for entry in entries if not entry.is_symlink() or _exists(entry.path)}
             except (OSError, ValueError):
                 names = set()

@@ -83,42 +83,63 @@ def list_images(
     images: Listing | str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame,
     types: Mapping[str, str] | None = None,
 ) -> Listing:
-    """List the images that an argument names.
+    """List the images that an argument names, and what a table says of each.
 
     Parameters
     ----------
-    images : str, os.PathLike, pandas.DataFrame or iterable of str and os.PathLike
+    images : str, os.PathLike, pandas.DataFrame, Listing or iterable of str and os.PathLike
         One of
 
-        * a directory: all files below it with an image suffix (``.jpg .jpeg .png .webp .tif .tiff .bmp`` in any case),
-          sorted; hidden files and folders are skipped, symbolic links to folders are followed, each folder once;
+        * a directory: all files below it with an image suffix (such as ``.jpg .jpeg .jfif .png .webp .tif .bmp``, in
+          any case), sorted; hidden files and folders are left out, and so are thumbnails, bins and snapshots of file
+          servers, desktops and synchronisers (``@eaDir``, ``#recycle``, ``__MACOSX``, …) unless `images` is such a
+          folder itself; symbolic links to folders are followed, each folder once;
         * a glob pattern, ``**`` for any depth: the files it matches whatever their suffix, sorted;
         * the URI of a folder or a pattern on a server (``sftp://host/photos/**/*.jpg``, ``s3://bucket/photos``);
         * one image file;
-        * a table ``.csv``, ``.tsv`` or ``.parquet``, here or on a server, with a column ``uri``; its other columns
-          become the covariates, as times where all are ISO 8601 dates. Relative URIs start from the table's own folder,
-          and of a table on a server paths are paths there;
+        * a table, here or on a server, with a column ``uri``: CSV, TSV and the like (also with semicolons and decimal
+          commas, as Excel writes them in Europe), Parquet, Feather, XLSX, JSON (a list of objects), JSON lines,
+          GeoJSON, GeoPackage, shapefile (points become ``lat`` and ``lon``); text also as ``.gz``, ``.bz2``, ``.xz``,
+          ``.zst``, and any alone in a ``.zip``. Its other columns become the covariates. Relative URIs start from the
+          table's own folder, and of a table on a server paths are paths there;
+        * a text file (``.txt``, ``.lst``) with a path or URI in each line, relative ones starting from its folder;
         * a DataFrame with a column ``uri``, relative URIs starting from the working directory;
         * an iterable of paths and URIs, taken verbatim: no patterns, and a path that does not exist stays in the list,
-          to be recorded as a failed image later.
+          to be recorded as a failed image later;
+        * a `Listing`, which is given back.
 
         ``data_catalog:`` at the start of a string stands for the data catalog's folder, ``~`` at the start of a single
         path or pattern for the home directory. A path that exists is that path, even if it could be read as a pattern.
+        Names of local files are found in whatever Unicode normal form a table has them.
+    types : mapping of str to str, optional
+        What columns of a table are: ``"text"``, ``"whole"``, ``"number"``, ``"time"`` or ``"boolean"`` by their names.
+        Words such as ``NA`` are missing values in columns that are said to be no text.
 
     Returns
     -------
     Listing
-        URIs in normal form, each once, and covariates.
+        URIs in normal form, each once, covariates, and what was decided.
 
     Raises
     ------
     NoImagesError
-        If the path does not exist or nothing was found.
+        If the path does not exist, is a file of another kind, or nothing was found.
     TypeError
         If `images` or one of its elements has another type.
     ValueError
-        If a table cannot be read, has no column ``uri``, lacks a value there, or has two rows for one image that
-        differ.
+        If a table cannot be read, has no column ``uri``, lacks a value there, has a row with more fields than its header
+        or two rows for one image that differ; or if a column is not what `types` says. It names line and column.
+
+    Warns
+    -----
+    UserWarning
+        Once each: files were left out; images of a table or list have no file here; rows have too few fields.
+
+    Notes
+    -----
+    A column of text becomes numbers, times or booleans only if that loses nothing in any of its rows, however many: ids
+    such as ``00123`` and ``61e45`` stay text, and so do words such as ``NA``. Empty cells are missing. Columns of files
+    that have types keep them; whole numbers with gaps stay whole (``Int64``).
 
     Examples
     --------
@@ -180,19 +201,17 @@ def _list_folder(folder: str, text: str) -> Listing:
 
 def _list_pattern(pattern: str, text: str) -> Listing:
     """The files that a pattern matches, but for those in foreign folders that it does not name."""
-    folder = pattern[: _first_magic(pattern)].rpartition("/")[0]
-    start = len(folder) + 1 if "/" in pattern[: _first_magic(pattern)] else 0
-    matches = glob.glob(spelled_here(folder) + pattern[len(folder) :] if folder else pattern, recursive=True)
-    start += len(spelled_here(folder)) - len(folder) if folder else 0
+    folder, slash, _ = pattern[: _first_magic(pattern)].rpartition("/")
+    if folder:
+        pattern = spelled_here(folder) + pattern[len(folder) :]
+        folder = spelled_here(folder)
     found: list[str] = []
     left_out: dict[str, list[str]] = {}
+    start = len(folder + slash)
     # What is no directory is listed, a link to nowhere too: it becomes a failed image rather than nothing.
-    for match in sorted(match for match in matches if not os.path.isdir(match)):
+    for match in sorted(match for match in glob.glob(pattern, recursive=True) if not os.path.isdir(match)):
         reason = _reason_beside(match[start:], pattern)
-        if reason:
-            left_out.setdefault(reason, []).append(match)
-        else:
-            found.append(match)
+        (left_out.setdefault(reason, []) if reason else found).append(match)
     if not found:
         raise _none_found(text, "no files match this pattern")
     _warn_of_left_out(left_out)
@@ -291,8 +310,8 @@ def _refuse_unfit(path: str, text: str) -> None:
     except OSError:
         return  # it becomes a failed image, which says why
     if not is_picture(head):
-        words = f"is {seems_to_be(path, head)}, and neither an image nor a table"
-        raise ValueError(f"images: {text!r} {words}; {_ALLOWED}")
+        words = f"is neither an image nor a table: it seems to be {seems_to_be(path, head)}"
+        raise NoImagesError(f"images: {text!r} {words}; {_ALLOWED}")
 
 
 def _list_table(path: str, text: str, types: Mapping[str, str] | None) -> Listing:
@@ -315,7 +334,7 @@ def _of_table(raw: RawTable, base: str, name: str, types: Mapping[str, str] | No
     return Listing(
         table.uris,
         table.covariates if len(table.covariates.columns) else None,
-        given=table.given,
+        given=[_storable(one) for one in table.given],
         base=base,
         written=table.written if len(table.written.columns) else None,
         read_as=table.read_as,
@@ -356,6 +375,8 @@ def _warn_of_missing(missing: Sequence[str], total: int, nearly: Mapping[str, st
 
 
 def _refuse_types(types: Mapping[str, str] | None, what: str) -> None:
+    if types is not None and not isinstance(types, Mapping):
+        raise TypeError(f"types: {types!r} is a {type(types).__name__}; give a dict such as {{'id': 'text'}}")
     if types:
         raise ValueError(f"types: they are for the columns of a table, and images is {what}; leave types out")
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from toolkit.sources.delimited import decode_text, read_delimited
+from toolkit.sources.errors import NoImagesError
 from toolkit.sources.geography import read_json, read_layer, with_points
 from toolkit.sources.typed import from_arrow, from_objects, is_missing
 
@@ -60,10 +61,6 @@ class RawTable:
     """What a person should hear of it."""
 
 
-class NoListError(ValueError):
-    """A text file is neither a table nor a list of paths."""
-
-
 def read_table(path: str, content: bytes, key: str, local: bool) -> RawTable:
     """A table by its path, for its suffix, and its content.
 
@@ -80,6 +77,8 @@ def read_table(path: str, content: bytes, key: str, local: bool) -> RawTable:
 
     Raises
     ------
+    NoImagesError
+        It is a text, but no list of paths.
     ValueError
         It cannot be read.
     """
@@ -87,9 +86,9 @@ def read_table(path: str, content: bytes, key: str, local: bool) -> RawTable:
 
     try:
         return _read(path, content, key, local)
+    except NoImagesError:
+        raise
     except (OSError, EOFError, ValueError, TypeError, NotImplementedError, ImportError, pa.ArrowException) as error:
-        if isinstance(error, NoListError):
-            raise
         words = str(error) or type(error).__name__
         remedy = "" if ";" in words else "; save it again as UTF-8 text or Parquet"
         raise ValueError(f"images: the table {path!r} cannot be read: {words}{remedy}") from error
@@ -173,7 +172,7 @@ def _list_or_table(path: str, text: str, key: str) -> RawTable:
     lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
     if not any(_like_a_path(line) for _, line in lines):
         there = f"its line {lines[0][0]} is {lines[0][1][:60]!r}" if lines else "it is empty"
-        raise NoListError(f"images: {path!r} is no list of images: {there}; write a path or URI in each line")
+        raise NoImagesError(f"images: {path!r} is no list of images: {there}; write a path or URI in each line")
     columns = {key: pa.chunked_array([pa.array([line for _, line in lines], pa.large_string())])}
     return RawTable(
         columns, lambda row: f"in line {lines[row][0]}", False, {"comment lines": comments} if comments else {}
@@ -220,8 +219,8 @@ def _from_workbook(content: bytes, name: str, key: str) -> RawTable:
         raise ValueError(
             f"a spreadsheet needs a library that is not installed ({needed}); or save it as CSV"
         ) from error
-    except zipfile.BadZipFile as error:
-        raise ValueError("the workbook is damaged; save it again") from error
+    except (zipfile.BadZipFile, ValueError, KeyError) as error:
+        raise ValueError("it is no workbook, or damaged; save it again as XLSX or CSV") from error
     sheets = {name: sheet for name, sheet in sheets.items() if len(sheet)}
     with_key = [sheet for sheet in sheets if key in [str(cell).strip() for cell in sheets[sheet].iloc[0]]]
     if len(with_key) > 1:
