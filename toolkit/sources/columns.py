@@ -42,6 +42,14 @@ _TIME = f"^{_DAY}(?:{_CLOCK})?$"
 _ZONED_TIME = f"^{_DAY}{_CLOCK}{_ZONE}$"
 _BOOLEANS = (("True", "False"), ("TRUE", "FALSE"), ("true", "false"))
 
+_PATTERNS = (
+    ("whole", _WHOLE),
+    ("number", _NUMBER),
+    ("number", _COMMA_NUMBER),
+    ("time", _TIME),
+    ("time", _ZONED_TIME),
+)
+
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 _SURE_DIGITS = 15  # any decimal of so many digits comes back from a double (IEEE 754 binary64)
 _INT64 = range(-(2**63), 2**63)
@@ -115,9 +123,10 @@ def _booleans(texts: Any, stripped: Any, found: Any, decimal_comma: bool) -> Col
 def _whole(texts: Any, stripped: Any, found: Any, decimal_comma: bool) -> Column | None:
     if not _all_match(found, _WHOLE):
         return None
-    numbers = [None if text is None else int(text) for text in stripped.to_pylist()]
-    if not all(number is None or number in _INT64 for number in numbers):
+    cells = stripped.to_pylist()
+    if not all(text is None or _in_64_bits(text) for text in cells):
         return None
+    numbers = [None if text is None else int(text) for text in cells]
     return _column(texts, _with_gaps(numbers, "int64"), "whole numbers", gives_back=True)
 
 
@@ -158,27 +167,38 @@ def _times(texts: Any, stripped: Any, found: Any, decimal_comma: bool) -> Column
 
 def _why_text(stripped: Any, found: Any, place: Callable[[int], str], name: str, decimal_comma: bool) -> str:
     """Text; and where most of a column are something else, which row keeps it from that."""
+    import pyarrow.compute as pc
+
+    for kind, pattern in _PATTERNS:
+        if pattern == _COMMA_NUMBER and not decimal_comma:
+            continue
+        comes_back = _come_back(stripped, kind, pattern)
+        others = len(found) if comes_back is None else pc.sum(pc.invert(comes_back)).as_py()
+        if others * 2 <= len(found):
+            row = pc.index(comes_back, False).as_py()
+            rows = f"{others:,} row{'s'[: others != 1]}, the first {place(row)}: {stripped[row].as_py()!r}"
+            said = f"types={{{name!r}: {kind!r}}}"
+            return f"text: {_IN_WORDS[kind]} but for {rows}, which would not come back as written; or say {said}"
+    return "text: numbers of more digits than are kept" if _all_match(found, _NUMBER) else "text"
+
+
+def _come_back(stripped: Any, kind: str, pattern: str) -> Any:
+    """Whether each text comes back from a value of a kind; null where there is none, None in place of no match."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    number = _COMMA_NUMBER if decimal_comma and not pc.any(pc.match_substring(found, ".")).as_py() else _NUMBER
-    for kind, pattern in (("whole", _WHOLE), ("number", number), ("time", _TIME), ("time", _ZONED_TIME)):
-        matches = pc.match_substring_regex(stripped, pattern)
-        if kind == "time" and pc.any(matches).as_py():
-            matches = pc.and_(matches, pa.array(_to_times(stripped, pattern == _ZONED_TIME).notna()))
-            matches = pc.if_else(pc.is_valid(stripped), matches, None)
-        others = pc.sum(pc.invert(matches)).as_py()
-        if 0 < others * 2 <= len(found):
-            row = pc.index(matches, False).as_py()
-            text = stripped[row].as_py()
-            rows = f"{others:,} row{'s'[: others != 1]}, the first {place(row)}: {text!r}"
-            said = f"types={{{name!r}: {kind!r}}}"
-            return f"text: {_IN_WORDS[kind]} but for {rows}, which would not come back as written; or say {said}"
-        if others == 0 and kind == "whole":
-            return "text: whole numbers of more digits than 64 bits hold"
-        if others == 0 and kind == "number":
-            return "text: numbers of more digits than a floating-point number holds"
-    return "text"
+    matches = pc.match_substring_regex(stripped, pattern)
+    if not pc.any(matches).as_py():
+        return None
+    candidates = pc.if_else(matches, stripped, None)
+    if kind == "time":
+        fine = _to_times(candidates, pattern == _ZONED_TIME).notna().tolist()
+    elif kind == "whole":
+        fine = [text is not None and _in_64_bits(text) for text in candidates.to_pylist()]
+    else:
+        points = [None if text is None else text.replace(",", ".") for text in candidates.to_pylist()]
+        fine = [text is not None and _same_digits(text, float(text)) for text in points]
+    return pc.if_else(pc.is_valid(stripped), pa.array(fine), None)
 
 
 def _as_said(texts: Any, stripped: Any, kind: str, place: Callable[[int], str], name: str) -> Column:
@@ -276,9 +296,7 @@ def _refuse_mixed_zones(cells: list[str | None], place: Callable[[int], str], na
             first.setdefault(re.search(f":.*{_ZONE}$", cell) is not None, row)
     if len(first) == 2:
         with_zone, without = first[True], first[False]
-        reason = (
-            f"{cells[with_zone]!r} {place(with_zone)} has a time zone, {cells[without]!r} {place(without)} has none"
-        )
+        reason = f"{cells[with_zone]!r} {place(with_zone)} has a zone, {cells[without]!r} {place(without)} has none"
         raise ValueError(f"types: {name!r} cannot be 'time': {reason}; write all with one, or none")
 
 
@@ -301,6 +319,11 @@ def _same_digits(text: str, number: float) -> bool:
     written = Decimal(text)
     n_digits = max(len(written.as_tuple().digits), 1)
     return Decimal(f"{number:.{n_digits - 1}e}") == written
+
+
+def _in_64_bits(text: str) -> bool:
+    """Whether a whole number does."""
+    return len(text) < 19 or (len(text) <= 20 and int(text) in _INT64)
 
 
 def _all_match(found: Any, pattern: str) -> bool:

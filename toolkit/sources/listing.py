@@ -127,7 +127,7 @@ def list_images(
     TypeError
         If `images` or one of its elements has another type.
     ValueError
-        If a table cannot be read, has no column ``uri``, lacks a value there, has a row with more fields than its header
+        If a table cannot be read, has no column ``uri``, lacks a value there, has a row of more fields than its header
         or two rows for one image that differ; or if a column is not what `types` says. It names line and column.
 
     Warns
@@ -148,6 +148,8 @@ def list_images(
     """
     import pandas as pd
 
+    if types is not None and not isinstance(types, Mapping):
+        raise TypeError(f"types: {types!r} is a {type(types).__name__}; give a dict such as {{'id': 'text'}}")
     if isinstance(images, Listing):
         _refuse_types(types, "a Listing, of which columns are decided already")
         return images
@@ -375,8 +377,6 @@ def _warn_of_missing(missing: Sequence[str], total: int, nearly: Mapping[str, st
 
 
 def _refuse_types(types: Mapping[str, str] | None, what: str) -> None:
-    if types is not None and not isinstance(types, Mapping):
-        raise TypeError(f"types: {types!r} is a {type(types).__name__}; give a dict such as {{'id': 'text'}}")
     if types:
         raise ValueError(f"types: they are for the columns of a table, and images is {what}; leave types out")
 
