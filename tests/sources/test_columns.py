@@ -144,9 +144,9 @@ def test_what_comes_back_from_its_values_becomes_values(
         (("true", "false"), [True, False]),
         (("2020-01-31T08:30", "2020-01-31"), [pd.Timestamp("2020-01-31T08:30"), pd.Timestamp("2020-01-31")]),
         (("2020-01-31T08:30+02:00",), [pd.Timestamp("2020-01-31T06:30Z")]),
-        (("2020-01-31T08:30Z", "2020-01-31T08:30+0200"), [pd.Timestamp("2020-01-31T08:30Z"), pd.Timestamp("2020-01-31T06:30Z")]),
+        (("2020-01-31T08:30Z",), [pd.Timestamp("2020-01-31T08:30Z")]),
     ],
-)  # fmt: skip
+)
 def test_what_was_written_is_kept_where_the_values_do_not_give_it_back(
     tmp_path: Path, cells: tuple[str, ...], expected: list[Any]
 ) -> None:
@@ -253,12 +253,12 @@ def test_what_cannot_be_names_column_row_line_and_value(tmp_path: Path, said: st
 
 
 def test_a_comma_that_may_be_one_of_thousands_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'1,234' in row 0 .*decimal comma or one between thousands"):
+    with pytest.raises(ValueError, match=r"'1,234' in row 0 .*decimal comma or one between thousands"):
         listed(tmp_path, "1,234", "5", types={"x": "number"})
 
 
 def test_times_of_which_some_have_a_zone_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'x' cannot be 'time': .* has a zone, .* has none"):
+    with pytest.raises(ValueError, match=r"'x' cannot be 'time': .* has a zone, .* has none"):
         listed(tmp_path, "2020-01-31T08:00", "2020-01-31T08:00Z", types={"x": "time"})
 
 

@@ -8,6 +8,7 @@ import io
 import lzma
 import os
 import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,10 @@ _PLAIN_SUFFIXES = (
 TABLE_SUFFIXES = (*_PLAIN_SUFFIXES, *(s + packed for s in _PLAIN_SUFFIXES for packed in _PACKED_SUFFIXES), ".zip")
 """The suffixes, in lower case, of files that are read as tables."""
 
+_DAMAGES = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, RuntimeError, ImportError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+)
 _ENGINES = {".xls": "xlrd", ".xlsb": "pyxlsb", ".ods": "odfpy"}
 
 
@@ -88,7 +93,7 @@ def read_table(path: str, content: bytes, key: str, local: bool) -> RawTable:
         return _read(path, content, key, local)
     except NoImagesError:
         raise
-    except (OSError, EOFError, ValueError, TypeError, NotImplementedError, ImportError, pa.ArrowException) as error:
+    except (pa.ArrowException, *_DAMAGES) as error:
         words = str(error) or type(error).__name__
         remedy = "" if ";" in words else "; save it again as UTF-8 text or Parquet"
         raise ValueError(f"images: the table {path!r} cannot be read: {words}{remedy}") from error

@@ -45,7 +45,7 @@ def seems_to_be(name: str, head: bytes | None = None) -> str:
         return "an empty file"
     known = recognize(head)
     if known is not None:
-        return f"{'an' if known[0] in 'AEIOU' else 'a'} {known}"
+        return f"{'an' if known.startswith(('A', 'E', 'I', 'O', 'MP4')) else 'a'} {known}"
     try:
         head[:-4].decode("utf-8")
     except UnicodeDecodeError:
