@@ -1,28 +1,32 @@
 """From what a person says - a folder, a pattern, a table, a list - to the URIs of images, and what is known of each."""
 # os.path throughout: pathlib rewrites what was written, and raises where os.path answers no.
-# ruff: noqa: PTH100, PTH110, PTH111, PTH112, PTH113, PTH120, PTH207
+# ruff: noqa: PTH100, PTH110, PTH111, PTH112, PTH113, PTH120
 
 from __future__ import annotations
 
 import glob
 import os
-import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote_from_bytes, unquote
-
-from fsspec.utils import glob_translate
 
 from toolkit import paths
 from toolkit.sources.errors import NoImagesError, SourceError
 from toolkit.sources.files_here import look_up, spelled_here
-from toolkit.sources.foreign import HIDDEN, LITTER, reason_for_path
+from toolkit.sources.folders import (
+    Selection,
+    as_text,
+    below_folder,
+    below_remote_folder,
+    left_out_in_words,
+    of_pattern,
+    of_remote_pattern,
+)
+from toolkit.sources.foreign import HIDDEN, LITTER
 from toolkit.sources.formats import IMAGE_SUFFIXES
-from toolkit.sources.reading import DEFAULT_LIMITS, read_bytes
-from toolkit.sources.registry import source_of
+from toolkit.sources.reading import read_bytes
 from toolkit.sources.table_files import TABLE_SUFFIXES, RawTable, read_table
 from toolkit.sources.tables import KEY, each_once, raw_table_of, read_images
 from toolkit.sources.unfit import is_picture, seems_to_be
@@ -69,14 +73,6 @@ class Listing:
             lines.append(left_out_in_words(self.left_out))
         lines += [f"{column}: {words}" for column, words in self.read_as.items()]
         return "\n".join(lines)
-
-
-def left_out_in_words(left_out: Mapping[str, Sequence[str]]) -> str:
-    """``214 files were left out: 200 thumbnails in @eaDir, 14 .mp4``."""
-    counts = sorted(((len(files), reason) for reason, files in left_out.items()), key=lambda one: -one[0])
-    total = sum(count for count, _ in counts)
-    were = "file was" if total == 1 else "files were"
-    return f"{total:,} {were} left out: {', '.join(f'{count:,} {reason}' for count, reason in counts)}"
 
 
 def list_images(
@@ -177,77 +173,31 @@ def _list_path(text: str, types: Mapping[str, str] | None) -> Listing:
         return _list_table(path, text, types)
     _refuse_types(types, f"{text!r}, which is no table")
     if os.path.isdir(path):
-        return _list_folder(path, text)
-    if os.path.exists(path):
+        selection = below_folder(path)
+    elif os.path.exists(path):
         if os.path.isfile(path) and not path.lower().endswith(IMAGE_SUFFIXES):
             _refuse_unfit(path, text)
         return Listing([normalize_uri(path)], None, given=[text])
-    if not glob.has_magic(path):
-        raise _none_found(text, "the path does not exist")
-    return _list_pattern(path, text)
+    elif glob.has_magic(path):
+        selection = of_pattern(path)
+    else:
+        selection = Selection({}, {}, "the path does not exist")
+    if not selection.files:
+        raise NoImagesError(f"images: {text!r}: {selection.nothing} (working directory: {Path.cwd()}); {_ALLOWED}")
+    return _of_selection(selection)
 
 
-def _none_found(text: str, reason: str) -> NoImagesError:
-    return NoImagesError(f"images: {text!r}: {reason} (working directory: {Path.cwd()}); {_ALLOWED}")
-
-
-def _list_folder(folder: str, text: str) -> Listing:
-    found, left_out = _images_below(folder)
-    if not found:
-        raise _none_found(text, _no_images_in_words(left_out))
-    found.sort()
-    _warn_of_left_out(left_out)
-    start = len(folder.rstrip("/")) + 1
-    return _of_files({normalize_uri(file): _storable(file[start:]) for file in found}, left_out)
-
-
-def _list_pattern(pattern: str, text: str) -> Listing:
-    """The files that a pattern matches, but for those in foreign folders that it does not name."""
-    folder, slash, _ = pattern[: _first_magic(pattern)].rpartition("/")
-    if folder:
-        pattern = spelled_here(folder) + pattern[len(folder) :]
-        folder = spelled_here(folder)
-    found: list[str] = []
-    left_out: dict[str, list[str]] = {}
-    start = len(folder + slash)
-    # What is no directory is listed, a link to nowhere too: it becomes a failed image rather than nothing.
-    for match in sorted(match for match in glob.glob(pattern, recursive=True) if not os.path.isdir(match)):
-        reason = _reason_beside(match[start:], pattern)
-        (left_out.setdefault(reason, []) if reason else found).append(match)
-    if not found:
-        raise _none_found(text, "no files match this pattern")
-    _warn_of_left_out(left_out)
-    return _of_files({normalize_uri(match): _storable(match[start:]) for match in found}, left_out)
-
-
-def _first_magic(pattern: str) -> int:
-    return re.search(r"[*?[]", pattern).start()  # type: ignore[union-attr]
-
-
-def _reason_beside(path: str, pattern: str) -> str:
-    """Why a path that matches is not wanted, unless the pattern names what would be the reason."""
-    named = set(pattern.split("/"))
-    return reason_for_path("/".join(part for part in path.split("/") if part not in named and not part.startswith(".")))
-
-
-def _of_files(given: Mapping[str, str], left_out: dict[str, list[str]]) -> Listing:
-    return Listing(list(given), None, given=list(given.values()), left_out=left_out)
-
-
-def _storable(path: str) -> str:
-    """A relative path as text that can be stored, whatever the bytes of its name."""
-    try:
-        path.encode("utf-8")
-    except UnicodeEncodeError:
-        return quote_from_bytes(os.fsencode(path))
-    return path
+def _of_selection(selection: Selection) -> Listing:
+    """Hidden files and those of desktops alone are not worth a warning."""
+    if set(selection.left_out) - {HIDDEN, LITTER}:
+        message = f"images: {left_out_in_words(selection.left_out)}; list_images(…).left_out has their names"
+        warnings.warn(message, stacklevel=4)
+    return Listing(list(selection.files), None, given=list(selection.files.values()), left_out=selection.left_out)
 
 
 def _list_remote(uri: str, types: Mapping[str, str] | None) -> Listing:
     """Images of a server: a folder, a pattern, one image, or those that a table names."""
     pattern = glob.has_magic(uri)
-    found: list[str] = []
-    left_out: dict[str, list[str]] = {}
     try:
         if uri.lower().endswith(TABLE_SUFFIXES) and not pattern:
             raw = read_table(uri, read_bytes(uri), KEY, local=False)
@@ -255,53 +205,14 @@ def _list_remote(uri: str, types: Mapping[str, str] | None) -> Listing:
         _refuse_types(types, f"{uri!r}, which is no table")
         if uri.lower().endswith(IMAGE_SUFFIXES) and not pattern:
             return Listing([uri], None, given=[uri])
-        if pattern:
-            # What stands before the first magic is the folder to look through; the match is of decoded names.
-            folder = uri[: _first_magic(uri)].rpartition("/")[0]
-            matches = re.compile(glob_translate(unquote(uri))).fullmatch
-            for file, _ in source_of(uri).walk(folder, DEFAULT_LIMITS.stall_seconds):
-                hidden = any(part.startswith(".") for part in file[len(folder) :].split("/"))
-                if matches(unquote(file)) and not hidden:
-                    reason = _reason_beside(unquote(file[len(folder) + 1 :]), unquote(uri))
-                    (left_out.setdefault(reason, []) if reason else found).append(file)
-            words = "no files match this pattern"
-        else:
-            folder = uri.rstrip("/")
-            found, left_out = _images_below(uri)
-            kind = seems_to_be(uri)
-            words = f"is {kind}" if kind else _no_images_in_words(left_out)
+        selection = of_remote_pattern(uri) if pattern else below_remote_folder(uri)
     except SourceError as error:
-        words = error.reason
-    if not found:
+        selection = Selection({}, {}, error.reason)
+    if not selection.files:
+        kind = "" if pattern else seems_to_be(uri)
+        words = f"seems to be {kind}" if kind else selection.nothing
         raise NoImagesError(f"images: {uri!r}: {words}; or give the list of its images' URIs")
-    _warn_of_left_out(left_out)
-    decoded = unquote if source_of(uri).encode(" ") != " " else str
-    return _of_files({file: decoded(file[len(folder) + 1 :]) for file in found}, left_out)
-
-
-def _images_below(folder: str) -> tuple[list[str], dict[str, list[str]]]:
-    """The images below a folder, here or on a server; and what else is there, by reason."""
-    found: list[str] = []
-    left_out: dict[str, list[str]] = {}
-    for file, reason in source_of(folder).walk(folder, DEFAULT_LIMITS.stall_seconds):
-        if not reason and file.lower().endswith(IMAGE_SUFFIXES):
-            found.append(file)
-        else:
-            suffix = os.path.splitext(file)[1].lower()  # noqa: PTH122  # a URI is no path
-            left_out.setdefault(reason or suffix or "without a suffix", []).append(file)
-    return found, left_out
-
-
-def _no_images_in_words(left_out: Mapping[str, Sequence[str]]) -> str:
-    words = f"no files ending in {' '.join(IMAGE_SUFFIXES)} in this folder"
-    return f"{words} ({left_out_in_words(left_out)})" if left_out else words
-
-
-def _warn_of_left_out(left_out: Mapping[str, Sequence[str]]) -> None:
-    """Once for all; hidden files and those of desktops alone are not worth it."""
-    if set(left_out) - {HIDDEN, LITTER}:
-        message = f"images: {left_out_in_words(left_out)}; list_images(…).left_out has their names"
-        warnings.warn(message, stacklevel=4)
+    return _of_selection(selection)
 
 
 def _refuse_unfit(path: str, text: str) -> None:
@@ -336,7 +247,7 @@ def _of_table(raw: RawTable, base: str, name: str, types: Mapping[str, str] | No
     return Listing(
         table.uris,
         table.covariates if len(table.covariates.columns) else None,
-        given=[_storable(one) for one in table.given],
+        given=[as_text(one) for one in table.given],
         base=base,
         written=table.written if len(table.written.columns) else None,
         read_as=table.read_as,
@@ -360,7 +271,7 @@ def _list_elements(elements: Iterable[Any]) -> Listing:
     here = look_up(uris)
     as_given: dict[str, str] = {}
     for uri, one in zip(here.uris, given, strict=True):
-        as_given.setdefault(uri, _storable(one))
+        as_given.setdefault(uri, as_text(one))
     missing = list(dict.fromkeys(here.missing))
     _warn_of_missing(missing, len(as_given), here.nearly)
     return Listing(list(as_given), None, given=list(as_given.values()), missing=missing)
