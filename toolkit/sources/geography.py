@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def read_layer(path: str | None, content: bytes, name: str, key: str) -> tuple[A
         geopandas is not installed, or it cannot be read.
     """
     try:
+        import geopandas  # noqa: F401  # it comes with shapely
         import pyogrio
     except ImportError as error:
         raise ValueError(_NEEDED) from error
@@ -133,6 +135,8 @@ def with_points(table: Any) -> tuple[Any, dict[str, list[str]]]:
     places = json.loads(described)
     name = places["primary_column"]
     column = places["columns"][name]
+    if find_spec("geopandas") is None:
+        return table.drop_columns([name]), {"columns of places, which need geopandas": [name]}
     if column.get("encoding") != "WKB":
         return table.drop_columns([name]), {"columns of places that are not stored as WKB": [name]}
     crs = json.dumps(column["crs"]) if column.get("crs") else "OGC:CRS84"
@@ -140,13 +144,10 @@ def with_points(table: Any) -> tuple[Any, dict[str, list[str]]]:
 
 
 def _points_as_columns(table: Any, name: str, crs: str | None) -> tuple[Any, dict[str, list[str]]]:
+    import geopandas
     import pyarrow as pa
+    import shapely
 
-    try:
-        import geopandas
-        import shapely
-    except ImportError as error:
-        raise ValueError(_NEEDED) from error
     shapes = geopandas.GeoSeries(shapely.from_wkb(table[name].to_pylist()), crs=crs)
     table = table.drop_columns([name])
     if not len(shapes) or not (shapes.dropna().geom_type == "Point").all():

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from toolkit.sources.delimited import decode_text, read_delimited
 from toolkit.sources.errors import NoImagesError
 from toolkit.sources.geography import read_json, read_layer, with_points
@@ -237,23 +239,23 @@ def _from_workbook(content: bytes, name: str, key: str) -> RawTable:
 
 
 def _from_sheet(sheet: pd.DataFrame) -> RawTable:
-    cells = sheet.astype(object)
-    filled = [row for row in range(1, len(cells)) if cells.iloc[row].notna().any()]
-    left_out: dict[str, list[str]] = {}
-    if len(filled) < len(cells) - 1:
-        left_out["empty rows"] = [f"row {row + 1}" for row in sorted(set(range(1, len(cells))) - set(filled))]
+    cells = sheet.to_numpy(dtype=object)
+    rows = np.arange(1, len(cells))
+    empty = sheet.isna().to_numpy()[1:].all(axis=1)
+    filled = rows[~empty]
+    left_out = {"empty rows": [f"row {row + 1}" for row in rows[empty]]} if empty.any() else {}
     columns: dict[str, Any] = {}
-    for number, head in enumerate(cells.iloc[0]):
-        values = [cells.iat[row, number] for row in filled]
-        column_name = "" if is_missing(head) else str(head).strip()
-        if not column_name:
+    for number, head in enumerate(cells[0]):
+        values = cells[filled, number].tolist()
+        name = "" if is_missing(head) else str(head).strip()
+        if not name:
             if not all(map(is_missing, values)):
                 raise ValueError(f"column {number + 1} has no name in the first row; name it, or take it out")
             left_out.setdefault("columns without a name", []).append(f"column {number + 1}")
-        elif column_name in columns:
-            raise ValueError(f"two columns are called {column_name!r} in the first row; rename one")
+        elif name in columns:
+            raise ValueError(f"two columns are called {name!r} in the first row; rename one")
         else:
-            columns[column_name] = from_objects(values)
+            columns[name] = from_objects(values)
     return RawTable(columns, lambda row: f"in row {filled[row] + 1} of the sheet", left_out=left_out)
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from toolkit.arguments import choice
-from toolkit.sources.columns import KINDS, Column, read_texts
+from toolkit.sources.columns import read_texts
 from toolkit.sources.errors import NoImagesError
 from toolkit.sources.registry import source_of
+from toolkit.sources.said import KINDS, read_as_said
 from toolkit.sources.table_files import RawTable
-from toolkit.sources.typed import from_objects, read_typed
+from toolkit.sources.typed import read_typed
 from toolkit.sources.uris import is_remote, normalize_uri
+from toolkit.sources.values import Column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +40,6 @@ class ImageTable:
 
 def raw_table_of(frame: pd.DataFrame) -> RawTable:
     """A DataFrame as a table; an index that is called ``uri`` is its column of that name."""
-    from pandas.api.types import is_object_dtype
-
     if KEY in frame.index.names and KEY not in frame.columns:
         frame = frame.reset_index(KEY)
     columns = [str(column) for column in frame.columns]
@@ -49,8 +49,7 @@ def raw_table_of(frame: pd.DataFrame) -> RawTable:
     geometry = [name for name, column in series.items() if str(column.dtype) == "geometry"]
     for name in geometry:
         series |= _points_of(series.pop(name), series)
-    whole = {n: from_objects(c.tolist()) if n != KEY and is_object_dtype(c) else c for n, c in series.items()}
-    return RawTable(whole, lambda row: f"in row {row} (counted from 0)")
+    return RawTable(series, lambda row: f"in row {row} (counted from 0)")
 
 
 def _points_of(geometry: Any, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,7 +158,9 @@ def _read(values: Any, kind: str | None, raw: RawTable, column: str, name: str) 
     try:
         if isinstance(values, pd.Series):
             return read_typed(values, kind, raw.place, column)
-        return read_texts(values, kind, raw.place, name=column, decimal_comma=raw.decimal_comma)
+        if kind is not None:
+            return read_as_said(values, kind, raw.place, column)
+        return read_texts(values, raw.place, name=column, decimal_comma=raw.decimal_comma)
     except ValueError as error:
         raise ValueError(f"images: {name}: {error}") from error
 

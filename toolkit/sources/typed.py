@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from toolkit.sources.columns import Column, read_texts
+from toolkit.sources.columns import read_texts
+from toolkit.sources.said import read_as_said
+from toolkit.sources.values import INT64, Column
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _LARGEST_WHOLE_FLOAT = 2**53
-_INT64 = range(-(2**63), 2**63)
 
 
 def read_typed(values: pd.Series[Any], kind: str | None, place: Callable[[int], str], name: str = "") -> Column:
@@ -34,7 +35,7 @@ def read_typed(values: pd.Series[Any], kind: str | None, place: Callable[[int], 
     import pyarrow as pa
 
     texts = [None if missing else _text(value) for value, missing in zip(values, values.isna(), strict=True)]
-    column = read_texts(pa.chunked_array([pa.array(texts, pa.large_string())]), kind, place, name=name)
+    column = read_as_said(pa.chunked_array([pa.array(texts, pa.large_string())]), kind, place, name)
     return Column(column.values, column.read_as)
 
 
@@ -46,7 +47,7 @@ def from_arrow(column: Any) -> pd.Series[Any]:
     if pa.types.is_dictionary(kind):
         return from_arrow(column.cast(kind.value_type))
     if pa.types.is_decimal(kind):
-        return read_texts(column.cast(pa.large_string()), None, str).values
+        return read_texts(column.cast(pa.large_string()), str).values
     if pa.types.is_nested(kind) or pa.types.is_null(kind) or pa.types.is_time(kind) or pa.types.is_duration(kind):
         return from_objects(column.to_pylist())
     if pa.types.is_date(kind):
@@ -70,7 +71,7 @@ def from_objects(cells: list[Any]) -> pd.Series[Any]:
         return pd.Series(cells, dtype="float64")
     if kinds == {bool}:
         return pd.Series(cells, dtype="boolean" if gaps else "bool")
-    if kinds == {int} and all(cell is None or cell in _INT64 for cell in cells):
+    if kinds == {int} and all(cell is None or cell in INT64 for cell in cells):
         return pd.Series(cells, dtype="Int64" if gaps else "int64")
     if kinds <= {int, float} and float in kinds and not _loses_as_float(cells):
         return pd.Series(cells, dtype="float64")
@@ -123,9 +124,9 @@ def _words_for(values: pd.Series[Any]) -> str:
     if not len(values) or values.isna().all():
         return "empty"
     if pd.api.types.is_bool_dtype(values):
-        return "booleans, as stored"
+        return "booleans, by its type"
     if pd.api.types.is_integer_dtype(values):
-        return "whole numbers, as stored"
+        return "whole numbers, by its type"
     if pd.api.types.is_numeric_dtype(values):
-        return "numbers, as stored"
-    return "times, as stored" if pd.api.types.is_datetime64_any_dtype(values) else "text, as stored"
+        return "numbers, by its type"
+    return "times, by its type" if pd.api.types.is_datetime64_any_dtype(values) else "text"
