@@ -84,12 +84,23 @@ def _with_definite_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
     """A column of Python objects as what they all are: numbers, booleans, dates beside missing values stay such."""
     if column.dtype != object:
         return column
-    if pd.api.types.infer_dtype(column, skipna=True) in ("date", "datetime"):
-        try:
+    inferred = pd.api.types.infer_dtype(column, skipna=True)
+    try:
+        if inferred in ("date", "datetime"):
             return pd.to_datetime(column)
-        except (ValueError, OverflowError):  # some with a zone and some without, or of a year that has no such type
-            return column
+        if inferred == "integer":  # pandas makes floats of them on its way, if some are missing
+            exact = [None if missing else int(value) for value, missing in zip(column, column.isna(), strict=True)]
+            large = max(value for value in exact if value is not None) >= 2**63
+            return pd.Series(pd.array(exact, dtype="UInt64" if large else "Int64"), index=column.index)
+    except (ValueError, OverflowError):  # some with a zone and some without, or larger than any type
+        return column
+    if inferred == "mixed-integer-float" and any(_is_large(value) for value in column):
+        return column  # as floats they would be other numbers
     return column.convert_dtypes()
+
+
+def _is_large(value: Any) -> bool:
+    return isinstance(value, int | np.integer) and abs(int(value)) > LARGEST_WHOLE_FLOAT
 
 
 def _exceeds_float(column: "pd.Series[Any]") -> bool:

@@ -5,6 +5,7 @@ for its kind: empty < boolean, whole < number < text, and empty < time < text. W
 holds all values exactly. Numbers and times that become text are what was written for them, where that is known.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,6 +16,8 @@ import pandas as pd
 
 LARGEST_WHOLE_FLOAT = 2**53
 """Up to here every whole number is a float."""
+
+_WHOLE_FLOAT = re.compile(r"-?(0|[1-9]\d*)\.0")
 
 Kind = Literal["empty", "boolean", "whole", "number", "time", "text"]
 
@@ -81,10 +84,7 @@ def join_columns(columns: Sequence[Column]) -> Column:
     """Several columns one below the other, as one of the least kind that holds them all."""
     known = [column for column in columns if column.kind != "empty"]
     kinds = {column.kind for column in known}
-    written = None
-    if any(column.written is not None for column in columns):
-        nothing = (np.full(len(column), "", dtype=object) for column in columns)
-        written = np.concatenate([none if c.written is None else c.written for c, none in zip(columns, nothing)])
+    written = join_written(columns)
     if kinds and kinds <= {"boolean", "whole", "number"}:
         numbers = _join_numbers(columns, known)
         if numbers is not None:
@@ -103,11 +103,21 @@ def join_columns(columns: Sequence[Column]) -> Column:
     return Column.of(np.concatenate(texts), "text", written)
 
 
+def join_written(columns: Sequence[Column]) -> np.ndarray | None:
+    """What was written for the values of several columns; None if that is known of none."""
+    if all(column.written is None for column in columns):
+        return None
+    return np.concatenate([np.full(len(c), "", dtype=object) if c.written is None else c.written for c in columns])
+
+
 def differing(known: Column, given: Column) -> npt.NDArray[np.bool_]:
     """Which of the values given are there, and are not those known; rows correspond."""
     joined = join_columns([known, given]).values
     before, after = joined[: len(known)], joined[len(known) :]
-    return np.asarray((before != after) & ~is_missing(after))
+    differ = np.asarray((before != after) & ~is_missing(after))
+    if differ.any() and joined.dtype == object:  # 3 and 3.0 are one number, however a table came by its type
+        differ &= _without_fraction(before) != _without_fraction(after)
+    return differ
 
 
 def _join_numbers(columns: Sequence[Column], known: Sequence[Column]) -> np.ndarray | None:
@@ -118,9 +128,9 @@ def _join_numbers(columns: Sequence[Column], known: Sequence[Column]) -> np.ndar
     if gaps and dtype.kind in "biu":
         dtype = np.dtype(np.float64)
     elif dtype.kind == "f" and all(array.dtype.kind in "iu" for array in arrays):  # int64 and uint64
-        dtype = np.dtype(np.int64 if all(int(array.max()) < 2**63 for array in arrays) else object)
-        if dtype == object:
+        if any(int(array.max()) >= 2**63 for array in arrays):
             return None
+        dtype = np.dtype(np.int64)
     if dtype.kind == "f" and any(_exceeds(array, dtype) for array in arrays):
         return None
     full = [c.values.astype(dtype) if c.kind != "empty" else np.full(len(c), np.nan) for c in columns if len(c)]
@@ -132,7 +142,11 @@ def _exceeds(values: np.ndarray, dtype: np.dtype[Any]) -> bool:
     if values.dtype.kind not in "iu" or not values.size:
         return False
     most = 2 ** (np.finfo(dtype).nmant + 1)
-    return int(values.max()) > most or int(values.min()) < -most
+    return bool(int(values.max()) > most or int(values.min()) < -most)
+
+
+def _without_fraction(texts: np.ndarray) -> np.ndarray:
+    return np.array([text[:-2] if _WHOLE_FLOAT.fullmatch(text) else text for text in texts.tolist()], dtype=object)
 
 
 def _texts(values: np.ndarray, kind: Kind) -> np.ndarray:

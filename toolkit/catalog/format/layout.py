@@ -1,7 +1,12 @@
 """The format on disk: where everything lies in the store, and the type of every per-image array.
 
-    images/<table>/                        uri(image), covariates; written once, by whoever reserved its number
-    images/commits/<n>                     which table holds the n-th part of the images, and how many; written last
+    images/<table>/                        uri(image), given_uri(image), covariates; written once, by whoever reserved
+                                           its number; attribute base: the folder that its relative paths start from
+    images/written/<table>/<covariate>     what was written for each image, where the values do not say it
+    images/commits/<n>                     which table holds the n-th part of the images, how many, and which columns
+                                           it has; written last
+    images/changes/<n>                     the n-th change of covariates, or of which images are shown; written once
+    images/folds/<n>                       what the changes up to the n-th come to: see `toolkit.catalog.format.changes`
     runs/<run_id>/                         attributes: the run's settings
     runs/<run_id>/<table>/<generation>/    one array per `RESULT_FIELDS`
         labels/<block>/<part>              label maps of some images, flat, one after the other
@@ -32,6 +37,8 @@ _BLOCKS_OF_SMALL_CATALOGS = 64
 
 PENDING, DONE, FAILED = 0, 1, 2
 STATUS_NAMES = np.array(["pending", "done", "failed"], dtype=object)
+HIDDEN = 255
+"""Status, never stored, of an image that was removed: it counts for nothing."""
 
 
 def block_size_for(n_images: int) -> int:
@@ -88,6 +95,22 @@ def table_path(table: int) -> str:
 
 def commit_path(number: int) -> str:
     return f"{COMMITS}/{number:05d}"
+
+
+def written_path(table: int) -> str:
+    return f"images/written/{table:05d}"
+
+
+CHANGES = "images/changes"
+FOLDS = "images/folds"
+
+
+def change_path(number: int) -> str:
+    return f"{CHANGES}/{number:05d}"
+
+
+def fold_path(number: int) -> str:
+    return f"{FOLDS}/{number:05d}"
 
 
 def reservation_path(table: int) -> str:

@@ -13,21 +13,12 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.failures import read_failures
 from toolkit.catalog.format.codes import ERROR_CODES
-from toolkit.catalog.format.columns import to_array
 from toolkit.catalog.format.generations import fields_of
 from toolkit.catalog.format.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
-from toolkit.catalog.format.results import RunResults, count
-from toolkit.catalog.format.tables import (
-    ImageTable,
-    ImageTables,
-    common_type,
-    covariate_types,
-    read_covariate,
-    read_covariates,
-    read_uris,
-)
-from toolkit.catalog.reading.covariates import join_tables
+from toolkit.catalog.format.results import RunResults, count, status_words
+from toolkit.catalog.format.tables import ImageTable, ImageTables, read_uris
+from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
 from toolkit.catalog.reading.lazy import LAZY_FROM, as_dask, chunks_of, over_images
 
@@ -40,24 +31,21 @@ _ROWS_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, tables: ImageTables) -> xr.Dataset:
-    """URIs as a coordinate over ``image``, and a variable per covariate."""
-    covariates = join_tables([read_covariates(store, table) for table in tables])
+    """URIs as a coordinate over ``image``, and a variable per covariate; of all images, also of those removed."""
     uris = np.concatenate([np.empty(0, dtype=object), *(read_uris(store, table) for table in tables)])
-    return _over_images({"uri": uris, **{str(name): to_array(covariates[name]) for name in covariates}}, len(uris))
+    return _over_images({"uri": uris, **read_covariates(store, tables)}, len(uris))
 
 
 def lazy_images_dataset(store: Store, tables: ImageTables, chunks: tuple[int, ...]) -> xr.Dataset:
     """What `images_dataset` holds, as dask arrays of these chunks."""
     columns: dict[str, Any] = {"uri": over_images(partial(read_uris, store), tables, object, chunks)}
-    types = [covariate_types(store, table) for table in tables]
-    for name in dict.fromkeys(name for of_table in types for name in of_table):
-        dtype = common_type([of_table.get(name) for of_table in types])
-        if dtype is None:  # their type depends on their values
-            known = [read_covariates(store, table, [name]) for table in tables]
-            columns[name] = as_dask(to_array(join_tables(known)[name]), chunks)
-        else:
-            columns[name] = over_images(partial(read_covariate, store, name, dtype), tables, dtype, chunks)
+    columns |= {name: as_dask(values, chunks) for name, values in read_covariates(store, tables).items()}
     return _over_images(columns, tables.n_images)
+
+
+def shown_images(dataset: xr.Dataset, tables: ImageTables) -> xr.Dataset:
+    """A dataset of all images without those that were removed; the others keep their row numbers."""
+    return dataset if tables.are_all_shown else dataset.isel(image=tables.shown)
 
 
 def _over_images(columns: dict[str, Any], n_images: int) -> xr.Dataset:
@@ -76,7 +64,7 @@ def results_datasets(runs: Sequence[RunResults], *, lazy: bool | None = None) ->
     most_classes = max(run.n_classes for run in runs)
     chunks = chunks_of(tables, most_classes * np.dtype(np.float32).itemsize) if lazy else ()
     images = lazy_images_dataset(store, tables, chunks) if lazy else images_dataset(store, tables)
-    return [_results_dataset(run, images, chunks if lazy else None) for run in runs]
+    return [shown_images(_results_dataset(run, images, chunks if lazy else None), tables) for run in runs]
 
 
 def _results_dataset(run: RunResults, images: xr.Dataset, chunks: tuple[int, ...] | None) -> xr.Dataset:
@@ -141,7 +129,7 @@ def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:
         values[status != DONE] = np.nan
         return values
     if name == STATUS.name:
-        return np.asarray(STATUS_NAMES[values])
+        return status_words(values)
     if name == "error":
         return np.asarray(np.array(ERROR_CODES, dtype=object)[values])
     return np.asarray(_times(values)) if name == "started" else values

@@ -16,7 +16,7 @@ class Problem:
 
     kind: str
     """One of `LEFT_OVER`, or damage: ``"unreadable"``, ``"inconsistent"``, ``"labels_missing"``, ``"metadata"``,
-    ``"note"``, ``"claim_lost"``, ``"commit_lost"``, ``"run_record"``, ``"image_table"``."""
+    ``"note"``, ``"claim_lost"``, ``"commit_lost"``, ``"change_lost"``, ``"run_record"``, ``"image_table"``."""
     path: str
     """Where in the store."""
     detail: str
