@@ -22,6 +22,8 @@ belongs to one block. Whoever claims a block gets a generation of his own and wr
 there; nothing that another owner wrote is ever overwritten. Readers merge: see `toolkit.catalog.format.results`.
 """
 
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,6 +89,54 @@ RESULT_FIELDS: tuple[ResultField, ...] = (
 
 
 COMMITS = "images/commits"
+
+
+_DRIVER = r"[A-Za-z0-9_][^/]*-\d+-[0-9a-f]{12}"
+_RUN_ID = r"[0-9a-f]{16}"
+_NODE = r"(zarr\.json|c/\d+(/\d+)?)"
+
+_OURS = re.compile(
+    rf"""
+    zarr\.json
+    | (images|runs)(/[a-z]+)? /zarr\.json
+    | images/(commits|changes|folds)/\d+
+    | images/(written/)?(?P<table>\d+)/(zarr\.json|(?P<column>[^/]+)/{_NODE})
+    | runs/{_RUN_ID}(/\d+)?(/\d+)?/zarr\.json
+    | runs/{_RUN_ID}/\d+/\d+/\w+/{_NODE}
+    | runs/{_RUN_ID}/\d+/\d+/labels(/\d+)?/zarr\.json
+    | runs/{_RUN_ID}/\d+/\d+/labels/\d+/\d+/{_NODE}
+    | runs/{_RUN_ID}/log/{_DRIVER}/\d+\.jsonl
+    | runs/{_RUN_ID}/sessions/{_DRIVER}\.json
+    | runs/{_RUN_ID}/stuck/\d+/\d+
+    | claims/(images|{_RUN_ID}/\d+/\d+)/\d+
+    | owners/{_DRIVER}
+    """,
+    re.VERBOSE,
+)
+_BEING_WRITTEN = re.compile(r".*\.[0-9a-f]{32}\.partial")
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a run may be called so; not what desktops and synchronisers put beside runs."""
+    return re.fullmatch(_RUN_ID, name) is not None
+
+
+def is_driver(name: str) -> bool:
+    """Whether a driver may be called so."""
+    return re.fullmatch(_DRIVER, name) is not None
+
+
+def is_being_written(path: str) -> bool:
+    """Whether this is how a file of a catalog is called until it is whole."""
+    return _BEING_WRITTEN.fullmatch(path) is not None
+
+
+def is_ours(path: str, columns: Mapping[int, Collection[str]]) -> bool:
+    """Whether a catalog writes objects to such a path; ``columns`` are those of its tables, by their numbers."""
+    found = _OURS.fullmatch(path)
+    if found is None or found["column"] is None:
+        return found is not None or is_being_written(path)
+    return int(found["table"]) not in columns or found["column"] in columns[int(found["table"])]
 
 
 def table_path(table: int) -> str:

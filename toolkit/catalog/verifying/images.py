@@ -23,6 +23,7 @@ from toolkit.catalog.format.layout import (
     written_path,
 )
 from toolkit.catalog.format.owner import NOBODY, read_owner
+from toolkit.catalog.format.records import run_folders
 from toolkit.catalog.format.tables import (
     GIVEN_URI,
     URI,
@@ -123,7 +124,7 @@ def _table(store: Store, number: int) -> ImageTable | None:
 
 
 def _has_runs(store: Store, number: int) -> bool:
-    return any(names(store, generations_path(run_id, number)) for run_id in names(store, "runs"))
+    return any(names(store, generations_path(run_id, number)) for run_id in run_folders(store))
 
 
 def _is_being_added(store: Store, number: int) -> bool:
