@@ -172,11 +172,9 @@ def commit_table(store: Store, place: int, table: ImageTable) -> bool:
 def commit_of(store: Store, table: ImageTable) -> bytes:
     """What the commit of a table says: its size, and which columns it has."""
     fields: dict[str, Any] = {"segment": table.number, "n_images": table.n_images, "block_size": table.block_size}
-    columns = list(covariates_of(store, table))
-    given: dict[str, Any] = (
-        {"origin": dict(table.origin), "written": list(table.written)} if table.origin is not None else {}
-    )
-    fields = {**fields, "columns": sorted([*columns, URI]), **given}
+    fields["columns"] = sorted([*covariates_of(store, table), URI])
+    if table.origin is not None:
+        fields |= {"origin": dict(table.origin), "written": list(table.written)}
     return json.dumps({**fields, "checksum": _checksum(fields)}).encode()
 
 
