@@ -5,7 +5,6 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -29,66 +28,79 @@ from toolkit.catalog.format.tables import (
 )
 from toolkit.catalog.reading.covariates import join_tables
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
-from toolkit.catalog.reading.lazy import LAZY_FROM, as_dask, chunks_of, over_images
+from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, ReadRows, chunks_of, over_images
+from toolkit.catalog.reading.texts import as_text, as_words
 
 _SHOWN = (
     *("composition", "soft_composition", "confidence", "status", "attempts", "error", "engine", "started", "seconds"),
     *("height", "width"),
 )
-_SHOWN_TYPES: dict[str, Any] = {"status": object, "error": object, "engine": object, "started": "datetime64[ms]"}
 _ROWS_AT_ONCE = 2**20
 
 
-def images_dataset(store: Store, tables: ImageTables) -> xr.Dataset:
-    """URIs as a coordinate over ``image``, and a variable per covariate."""
-    covariates = join_tables([read_covariates(store, table) for table in tables])
-    uris = np.concatenate([np.empty(0, dtype=object), *(read_uris(store, table) for table in tables)])
-    return _over_images({"uri": uris, **{str(name): to_array(covariates[name]) for name in covariates}}, len(uris))
-
-
-def lazy_images_dataset(store: Store, tables: ImageTables, chunks: tuple[int, ...]) -> xr.Dataset:
-    """What `images_dataset` holds, as dask arrays of these chunks."""
-    columns: dict[str, Any] = {"uri": over_images(partial(read_uris, store), tables, object, chunks)}
-    types = [covariate_types(store, table) for table in tables]
-    for name in dict.fromkeys(name for of_table in types for name in of_table):
-        dtype = common_type([of_table.get(name) for of_table in types])
-        if dtype is None:  # their type depends on their values
-            known = [read_covariates(store, table, [name]) for table in tables]
-            columns[name] = as_dask(to_array(join_tables(known)[name]), chunks)
-        else:
-            columns[name] = over_images(partial(read_covariate, store, name, dtype), tables, dtype, chunks)
-    return _over_images(columns, tables.n_images)
-
-
-def _over_images(columns: dict[str, Any], n_images: int) -> xr.Dataset:
-    uris = columns.pop("uri")
+def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ...] | None = None) -> xr.Dataset:
+    """URIs as a coordinate over ``image``, and a variable per covariate; texts as dask arrays of chunks, if given."""
+    types = _covariate_types(store, tables)
+    texts = {name for name, dtype in types.items() if dtype is not None and dtype.kind == "O"}
+    lazy = set() if text_chunks is None else texts
+    joined = join_tables([read_covariates(store, table, types.keys() - lazy) for table in tables])
+    columns: dict[str, Any] = {
+        name: _lazy_texts(partial(read_covariate, store, name, np.dtype(object)), tables, text_chunks)
+        if name in lazy
+        else _fixed(to_array(joined[name]))
+        for name in types
+    }
+    uris = _lazy_texts(partial(read_uris, store), tables, text_chunks)
     return xr.Dataset(
         {name: ("image", column) for name, column in columns.items()},
-        coords={"image": pd.RangeIndex(n_images), "uri": ("image", uris)},
+        coords={"image": pd.RangeIndex(tables.n_images), "uri": ("image", uris)},
     )
+
+
+def _covariate_types(store: Store, tables: ImageTables) -> dict[str, np.dtype[Any] | None]:
+    """Type of each covariate, None where it depends on the values; in the order in which tables are joined."""
+    of_tables = [covariate_types(store, table) for table in tables]
+    names = dict.fromkeys(name for of_table in of_tables for name in of_table)
+    return {name: common_type([of_table.get(name) for of_table in of_tables]) for name in names}
+
+
+def _lazy_texts(read: ReadRows, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
+    """Texts of all images as a dask array of chunks, if given; else as they are shown."""
+    if chunks is not None:
+        return over_images(read, tables, object, chunks)
+    parts = [read(table, table.all_rows) for table in tables]
+    return _fixed(np.concatenate([np.empty(0, dtype=object), *parts]))
+
+
+def _fixed(values: np.ndarray) -> np.ndarray:
+    return as_text(values) if values.dtype == object else values
 
 
 def results_datasets(runs: Sequence[RunResults], *, lazy: bool | None = None) -> list[xr.Dataset]:
     """Results of runs over the same images, whose covariates are read once; see `Catalog.to_xarray`."""
     store, tables = runs[0].store, runs[0].tables
+    bytes_per_row = max(run.n_classes for run in runs) * np.dtype(np.float32).itemsize
     if lazy is None:
-        lazy = tables.n_images >= LAZY_FROM
-    most_classes = max(run.n_classes for run in runs)
-    chunks = chunks_of(tables, most_classes * np.dtype(np.float32).itemsize) if lazy else ()
-    images = lazy_images_dataset(store, tables, chunks) if lazy else images_dataset(store, tables)
-    return [_results_dataset(run, images, chunks if lazy else None) for run in runs]
+        lazy = tables.n_images * bytes_per_row >= LAZY_FROM
+    chunks = chunks_of(tables, bytes_per_row) if lazy else None
+    text_chunks = chunks if tables.n_images >= LAZY_TEXTS_FROM else None
+    images = images_dataset(store, tables, text_chunks)
+    return [_results_dataset(run, images, chunks, text_chunks) for run in runs]
 
 
-def _results_dataset(run: RunResults, images: xr.Dataset, chunks: tuple[int, ...] | None) -> xr.Dataset:
-    """Results of a run beside what is known of the images; as dask arrays of some chunks, if given."""
+def _results_dataset(
+    run: RunResults, images: xr.Dataset, chunks: tuple[int, ...] | None, text_chunks: tuple[int, ...] | None
+) -> xr.Dataset:
+    """Results of a run beside what is known of the images; what is large as dask arrays of chunks, if given."""
     fields = [field for field in fields_of(run.settings.options) if field.name in _SHOWN]
-    columns = _eager(run, fields) if chunks is None else _lazy(run, fields, chunks)
+    chunks_of_text = {field.name: text_chunks for field in fields if field.dtype is str}
+    columns = _columns(run, fields, {field.name: chunks for field in fields if field.per_class} | chunks_of_text)
     dataset = xr.Dataset(
         {
             field.name: (("image", "class_name") if field.per_class else "image", columns[field.name])
             for field in sorted(fields, key=lambda field: _SHOWN.index(field.name))
         },
-        coords={**images.coords, **images.data_vars, "class_name": np.array(run.settings.class_names, dtype=object)},
+        coords={**images.coords, **images.data_vars, "class_name": as_text(run.settings.class_names)},
         attrs=_described(run.run_id, run.record),
     )
     for name, variable in dataset.variables.items():
@@ -102,37 +114,35 @@ def _described(run_id: str, record: RunRecord) -> dict[str, str]:
     return {"run_id": run_id, "model": record.settings.model, "protocol": protocol, "created": record.created}
 
 
-def _eager(run: RunResults, fields: Sequence[ResultField]) -> dict[str, np.ndarray]:
-    """Results of all images as they are shown."""
-    values = run.read_all([field.name for field in fields])
-    return {field.name: _as_shown(field.name, values[field.name], values[STATUS.name]) for field in fields}
+def _columns(
+    run: RunResults, fields: Sequence[ResultField], chunks: Mapping[str, tuple[int, ...] | None]
+) -> dict[str, Any]:
+    """Results of all images as they are shown; those that have chunks are merged and read when they are computed.
 
-
-def _lazy(run: RunResults, fields: Sequence[ResultField], chunks: tuple[int, ...]) -> dict[str, da.Array]:
-    """The same, merged and brought into that form when they are computed.
-
-    Status is what it was when the table was opened, so that whatever is computed later goes with it.
+    Status is what it is now, so that whatever is computed later goes with it.
     """
-    statuses = {table.number: run.status(table) for table in run.tables}
-    return {
-        field.name: over_images(
-            partial(_rows_as_shown, run, statuses, field.name),
-            run.tables,
-            _SHOWN_TYPES.get(field.name, field.dtype),
-            chunks,
-            run.n_classes if field.per_class else 0,
-        )
-        for field in fields
-    }
+    at_once = [field.name for field in fields if chunks.get(field.name) is None]
+    parts = [run.read(table, fields=at_once).values for table in run.tables]
+    statuses = {table.number: part[STATUS.name] for table, part in zip(run.tables, parts, strict=True)}
+    status = np.concatenate([np.empty(0, STATUS.dtype), *statuses.values()])
+    columns: dict[str, Any] = {}
+    for field in fields:
+        shape = (0, run.n_classes) if field.per_class else (0,)
+        dtype = object if field.dtype is str else field.dtype
+        of_chunks = chunks.get(field.name)
+        if of_chunks is None:
+            values = np.concatenate([np.empty(shape, dtype), *(part.pop(field.name) for part in parts)])
+            columns[field.name] = _fixed(_as_shown(field.name, values, status))
+        else:
+            read = partial(_rows_as_shown, run, statuses, field.name)
+            columns[field.name] = over_images(read, run.tables, dtype, of_chunks, *shape[1:])
+    return columns
 
 
 def _rows_as_shown(
     run: RunResults, statuses: Mapping[int, np.ndarray], name: str, table: ImageTable, rows: slice
 ) -> np.ndarray:
-    status = statuses[table.number][rows]
-    if name == STATUS.name:
-        return _as_shown(name, status, status)
-    return _as_shown(name, run.read(table, rows, [name]).values[name], status)
+    return _as_shown(name, run.read(table, rows, [name]).values[name], statuses[table.number][rows])
 
 
 def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:
@@ -141,9 +151,9 @@ def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:
         values[status != DONE] = np.nan
         return values
     if name == STATUS.name:
-        return np.asarray(STATUS_NAMES[values])
+        return as_words(STATUS_NAMES, values)
     if name == "error":
-        return np.asarray(np.array(ERROR_CODES, dtype=object)[values])
+        return as_words(ERROR_CODES, values)
     return np.asarray(_times(values)) if name == "started" else values
 
 
