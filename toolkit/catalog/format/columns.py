@@ -49,5 +49,7 @@ def with_definite_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _exceeds_float(column: "pd.Series[Any]") -> bool:
-    whole = pd.api.types.is_integer_dtype(column)
-    return bool(whole and column.dropna().abs().max() > _LARGEST_WHOLE_FLOAT)
+    known = column.dropna()
+    if not pd.api.types.is_integer_dtype(column) or known.empty:
+        return False
+    return max(int(known.max()), -int(known.min())) > _LARGEST_WHOLE_FLOAT

@@ -19,7 +19,7 @@ from toolkit.catalog.format.tables import ImageTable, ImageTables
 LAZY_FROM = 2**28
 """Bytes of compositions from which on these are read lazily unless the caller says otherwise: 256 MiB."""
 LAZY_TEXTS_FROM = 5_000_000
-"""Number of images from which on texts are read lazily, too, if compositions are."""
+"""Number of images from which on URIs and engines are read lazily, too, if compositions are."""
 
 _MOST_CHUNKS = 512
 _BYTES_PER_CHUNK = 2**24

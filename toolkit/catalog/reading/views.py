@@ -17,18 +17,10 @@ from toolkit.catalog.format.generations import fields_of
 from toolkit.catalog.format.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
 from toolkit.catalog.format.results import RunResults, count
-from toolkit.catalog.format.tables import (
-    ImageTable,
-    ImageTables,
-    common_type,
-    covariate_types,
-    read_covariate,
-    read_covariates,
-    read_uris,
-)
+from toolkit.catalog.format.tables import ImageTable, ImageTables, read_covariates, read_uris
 from toolkit.catalog.reading.covariates import join_tables
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
-from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, ReadRows, chunks_of, over_images
+from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, chunks_of, over_images
 from toolkit.catalog.reading.texts import as_text, as_words
 
 _SHOWN = (
@@ -39,41 +31,23 @@ _ROWS_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ...] | None = None) -> xr.Dataset:
-    """URIs as a coordinate over ``image``, and a variable per covariate; texts as dask arrays of chunks, if given."""
-    types = _covariate_types(store, tables)
-    texts = {name for name, dtype in types.items() if dtype is not None and dtype.kind == "O"}
-    lazy = set() if text_chunks is None else texts
-    joined = join_tables([read_covariates(store, table, types.keys() - lazy) for table in tables])
-    columns: dict[str, Any] = {
-        name: _lazy_texts(partial(read_covariate, store, name, np.dtype(object)), tables, text_chunks)
-        if name in lazy
-        else _fixed(to_array(joined[name]))
-        for name in types
-    }
-    uris = _lazy_texts(partial(read_uris, store), tables, text_chunks)
+    """URIs as a coordinate over ``image``, and a variable per covariate; URIs as a dask array of chunks, if given."""
+    covariates = join_tables([read_covariates(store, table) for table in tables])
+    columns = {str(name): _fixed(to_array(covariates[name])) for name in covariates}
     return xr.Dataset(
         {name: ("image", column) for name, column in columns.items()},
-        coords={"image": pd.RangeIndex(tables.n_images), "uri": ("image", uris)},
+        coords={"image": pd.RangeIndex(tables.n_images), "uri": ("image", _uris(store, tables, text_chunks))},
     )
 
 
-def _covariate_types(store: Store, tables: ImageTables) -> dict[str, np.dtype[Any] | None]:
-    """Type of each covariate, None where it depends on the values; in the order in which tables are joined."""
-    of_tables = [covariate_types(store, table) for table in tables]
-    names = dict.fromkeys(name for of_table in of_tables for name in of_table)
-    return {name: common_type([of_table.get(name) for of_table in of_tables]) for name in names}
-
-
-def _lazy_texts(read: ReadRows, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
-    """Texts of all images as a dask array of chunks, if given; else as they are shown."""
+def _uris(store: Store, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
     if chunks is not None:
-        return over_images(read, tables, object, chunks)
-    parts = [read(table, table.all_rows) for table in tables]
-    return _fixed(np.concatenate([np.empty(0, dtype=object), *parts]))
+        return over_images(partial(read_uris, store), tables, object, chunks)
+    return _fixed(np.concatenate([np.empty(0, dtype=object), *(read_uris(store, table) for table in tables)]))
 
 
 def _fixed(values: np.ndarray) -> np.ndarray:
-    return as_text(values) if values.dtype == object else values
+    return as_text(values) if values.dtype.kind == "O" else values
 
 
 def results_datasets(runs: Sequence[RunResults], *, lazy: bool | None = None) -> list[xr.Dataset]:
