@@ -2,6 +2,7 @@
 
 from zarr.abc.store import Store
 
+from toolkit.catalog.asked import AskedRun
 from toolkit.catalog.blocks import RunBlocks
 from toolkit.catalog.contents import Contents
 from toolkit.catalog.format.owner import Owner
@@ -14,7 +15,12 @@ from toolkit.catalog.provenance import Origin, Session
 class DrivenCatalog:
     """What drivers need of a catalog."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store | None = None) -> None:
+        if not isinstance(store, Store):
+            given = "" if store is None else f", not {store!r}"
+            raise TypeError(
+                f"a catalog is opened with Catalog.open(path), and made with Catalog.create(path, images){given}"
+            )
         self.store = store
         self._contents = Contents(store)
 
@@ -30,7 +36,7 @@ class DrivenCatalog:
         """Note who begins to work on a run."""
         record_session(self.store, run_id, owner.name, session)
 
-    def run_results(self, run_id: str | None = None) -> RunResults:
+    def run_results(self, run_id: AskedRun = None) -> RunResults:
         """What a run, the newest by default, has found out of all images that there are now."""
         return self._contents.results(run_id)
 

@@ -100,13 +100,25 @@ class Publication:
         """
         return map(self._table, self.blocks(n_rows))
 
+    def to_dataframe(self) -> pd.DataFrame:
+        """All of them in one table, with the row of each image in the catalog as its index."""
+        blocks = [(block["image"], self._table(block)) for block in self.blocks(_ROWS_AT_ONCE)]
+        empty = (np.empty(0, dtype=np.int64), self._empty())
+        images, tables = zip(*(blocks or [empty]), strict=True)
+        joined: pd.DataFrame = pd.concat(tables).set_axis(pd.Index(np.concatenate(images), name="image"), axis="index")
+        joined.attrs.update(self.attributes())
+        return joined
+
     def types(self) -> "pd.Series[Any]":
         """Type of each column of these tables."""
+        return self._empty().dtypes
+
+    def _empty(self) -> pd.DataFrame:
         texts = np.empty(0, dtype=object)
         numbers = np.empty((0, len(self.class_names)), dtype=np.float32)
         covariates = {name: values[:0] for name, values in self._covariates.items()}
         results = {"status": texts, "error": texts, "confidence": numbers[:, 0], "composition": numbers}
-        return self._table({"uri": texts, **covariates, **results}).dtypes
+        return self._table({"uri": texts, **covariates, **results})
 
     def _table(self, block: Block) -> pd.DataFrame:
         columns = {name: block[name] for name in (*self.coordinates, "status", "error", "confidence")}

@@ -51,6 +51,7 @@ def publish_run(
     overwrite: bool = False,
 ) -> None:
     """Publish a run; see `Catalog.publish`."""
+    target = target if isinstance(target, Store) else expand(os.fspath(target))
     chosen = _checked_format(target, format)
     write, is_ours, is_folder = _FORMATS[chosen]
     if not partial and (pending := run.counts()[PENDING]):
@@ -59,12 +60,12 @@ def publish_run(
             "what is done"
         )
     place: LocalPlace | StorePlace
-    if isinstance(target, Store) or "://" in os.fspath(target):
+    if isinstance(target, Store) or "://" in target:
         if chosen != "zarr":
             raise CatalogError(f"{target} cannot take {chosen}: only Zarr can be published to a URL or a store")
         place = StorePlace(open_store(target))
     else:
-        place = LocalPlace(Path(expand(os.fspath(target))).expanduser().resolve(), is_folder, is_ours)
+        place = LocalPlace(Path(target).expanduser().resolve(), is_folder, is_ours)
         place.check_outside(run.store)
     place.check(overwrite)
     with tempfile.TemporaryDirectory(prefix=f".{place.name}.", suffix=".partial", dir=place.beside()) as folder:
@@ -227,7 +228,10 @@ def _icechunk(path: Path) -> Any:
     try:
         import icechunk
     except ImportError as error:
-        raise CatalogError(f"{path} as icechunk needs icechunk: pip install 'segscape[icechunk]'") from error
+        raise CatalogError(
+            f"a publication as {path.suffix or path.name} needs the package icechunk, which the extra of that name "
+            "installs: pip install icechunk, or choose .zarr, .parquet or .csv"
+        ) from error
     return icechunk
 
 
