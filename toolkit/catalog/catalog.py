@@ -1,7 +1,7 @@
 """What is known of every image, in one Zarr store that opens in xarray while runs go on."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ from zarr.abc.store import Store
 from toolkit import arguments
 from toolkit.catalog.adding import add_images
 from toolkit.catalog.asked import AskedImage, AskedRun, is_one_run, run_ids_of
-from toolkit.catalog.driving import DrivenCatalog
+from toolkit.catalog.editing import EditedCatalog
 from toolkit.catalog.opening import check_catalog, check_free, make_catalog
 from toolkit.catalog.publishing.publication import Publication
 from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
@@ -26,7 +26,7 @@ from toolkit.catalog.verifying.problems import Verification
 from toolkit.catalog.verifying.verification import verify_store
 
 
-class Catalog(DrivenCatalog):
+class Catalog(EditedCatalog):
     """Every image and every result, in a Zarr v3 store.
 
     Make one with `Catalog.create` or `Catalog.open`. Images are rows, numbered from 0 in the order in which they were
@@ -42,9 +42,10 @@ class Catalog(DrivenCatalog):
     def create(
         cls,
         location: str | os.PathLike[str] | Store,
-        images: Images,
+        images: Images | None = None,
         *,
         covariates: pd.DataFrame | None = None,
+        types: Mapping[str, str] | None = None,
         block_size: int | None = None,
         exist_ok: bool = False,
         fsync: bool = False,
@@ -57,14 +58,18 @@ class Catalog(DrivenCatalog):
         location : str, path or zarr.abc.store.Store
             Where; a directory that does not exist yet or is empty. ``data_catalog:demo.zarr`` lies in the data catalog.
             ``s3://bucket/folder`` is an object store (extra ``remote``).
-        images : str, path, iterable of those, or pandas.DataFrame
-            A glob, a directory, an image, a table (CSV or Parquet with a column ``uri``), a list of paths and URIs.
+        images : str, path, iterable of those, pandas.DataFrame or Listing, optional
+            A glob, a directory, an image, a table (CSV or Parquet with a column ``uri``), a list of paths and URIs, or
+            what `toolkit.list_images` made of one of these. Left out, the catalog has none yet: see `add`.
         covariates : pandas.DataFrame, optional
             What else is known of the images, keyed by URI: see `add`.
+        types : mapping of str to str, optional
+            What columns of a table are, by their names: see `toolkit.list_images`.
         block_size : int, optional
             Images per block, the unit of work that a driver claims; chosen by the number of images if left out.
         exist_ok : bool
-            Open a catalog that is there already, and add those images that it lacks.
+            Open a catalog that is there already, and add those images that it lacks, and what is new of the others.
+            Images that were removed from it stay so.
         fsync, retry_seconds
             As for `open`.
 
@@ -84,12 +89,15 @@ class Catalog(DrivenCatalog):
             arguments.whole_number("block_size", block_size, least=1)
         store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
         is_free = check_free(store, exist_ok=exist_ok)
-        uris, table = images_with_covariates(images, covariates)
+        if images is None and covariates is not None:
+            raise ValueError("covariates are given, but no images; give images, too: the URIs of covariates, say")
+        given = None if images is None else images_with_covariates(images, covariates, types)
         if is_free:
             make_catalog(store, exist_ok=exist_ok)
         check_catalog(store)
         catalog = cls(store)
-        add_images(catalog._contents, uris, table, block_size)
+        if given is not None:
+            catalog.addition = add_images(catalog._contents, given, block_size, restore=False)
         return catalog
 
     @classmethod
@@ -122,18 +130,35 @@ class Catalog(DrivenCatalog):
         check_catalog(store)
         return cls(store)
 
-    def add(self, images: Images, covariates: pd.DataFrame | None = None) -> int:
-        """Add images; those whose URI is known already are skipped, and what is known of them stays as it is.
+    def add(
+        self,
+        images: Images,
+        covariates: pd.DataFrame | None = None,
+        *,
+        types: Mapping[str, str] | None = None,
+        erase: Collection[str] = (),
+    ) -> int:
+        """Add images, and what is new of those that are known already.
 
-        A warning says so if covariates are given that differ from those known.
+        Where a covariate of a known image is given that differs from what is known, the new value is shown from now on,
+        in all runs; nothing is segmented again. `history` keeps the older ones. The same values again change nothing. A
+        missing value takes nothing away, unless ``erase`` says so. Images that were removed are shown again.
+        ``addition`` says then what came.
+
+        A covariate may become of another kind: whole numbers become floats where some are missing, and numbers or times
+        become texts, as they were written, where one is a text.
 
         Parameters
         ----------
-        images : str, path, iterable of those, or pandas.DataFrame
+        images : str, path, iterable of those, pandas.DataFrame or Listing
             As for `create`.
         covariates : pandas.DataFrame, optional
             One row per image, with the URI as index or as column ``uri``; one column per covariate (lat, lon, date, …).
             Images without a row have missing values.
+        types : mapping of str to str, optional
+            What columns of a table are, by their names: see `toolkit.list_images`.
+        erase : collection of str
+            Names of covariates of which a missing value takes away what was known of that image.
 
         Returns
         -------
@@ -145,13 +170,21 @@ class Catalog(DrivenCatalog):
         NoImagesError
             Nothing matches ``images``.
         ValueError
-            A covariate has a name that results use, or no row of the covariates belongs to an image.
+            A covariate has a name that results use, no row of the covariates belongs to an image, or ``erase`` names
+            what is no covariate here.
         """
-        return add_images(self._contents, *images_with_covariates(images, covariates), None)
+        given = images_with_covariates(images, covariates, types)
+        unknown = [erase] if isinstance(erase, str) else sorted(set(erase) - set(given.columns))
+        if unknown:
+            there = ", ".join(given.columns)
+            raise ValueError(f"erase: {unknown[0]!r} is not in a list of covariates given here; there are {there}")
+        self.addition = add_images(self._contents, given, erase=erase)
+        return self.addition.images
 
     def images(self) -> xr.Dataset:
         """The images: ``uri`` as a coordinate over ``image`` and one variable per covariate."""
-        return views.images_dataset(self.store, self._contents.tables())
+        tables = self._contents.tables()
+        return views.shown_images(views.images_dataset(self.store, tables), tables)
 
     def runs(self) -> pd.DataFrame:
         """One row per run, oldest first: counts by status, settings, origin.
@@ -411,7 +444,7 @@ class Catalog(DrivenCatalog):
         self.close()
 
     def __len__(self) -> int:
-        return self._contents.tables().n_images
+        return len(self._contents.tables().shown)
 
     def __repr__(self) -> str:
         return f"<Catalog {store_name(self.store)}: {len(self):,} images, {len(self._contents.runs())} runs>"

@@ -10,6 +10,7 @@ from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.format.records import RunRecord, list_runs, read_record
 from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.format.tables import ImageTable, ImageTables, list_tables, read_uris
+from toolkit.catalog.reading.covariates import read_bases
 from toolkit.catalog.store.objects import store_name
 from toolkit.sources import normalize_uri
 
@@ -31,6 +32,15 @@ class Contents:
         """The tables of images, in their order."""
         self._tables = list_tables(self.store, self._tables)
         return self._tables
+
+    def base_of(self, column: str) -> np.ndarray:
+        """The folder, as a URI, that relative paths of a covariate start from: a text per image that is shown.
+
+        It is that of the table that the value came from, ``""`` where that is not known: of images that a folder or a
+        list named, and of those that an older version entered.
+        """
+        tables = self.tables()
+        return read_bases(tables, column)[tables.shown]
 
     def runs(self) -> list[str]:
         """Ids of all runs, oldest first."""
@@ -106,7 +116,7 @@ class Contents:
         Raises
         ------
         KeyError
-            There is no such image, or more than one.
+            There is no such image, or more than one, or it was removed.
         TypeError
             What is given is no image.
         """
@@ -117,7 +127,7 @@ class Contents:
             for table in tables:
                 found = np.flatnonzero(read_uris(self.store, table) == uri)
                 if found.size:
-                    return table, int(found[0])
+                    return _shown(tables, table, int(found[0]), image)
             uris = np.concatenate([np.empty(0, object), *(read_uris(self.store, table) for table in tables)])
             position = find_by_end(os.fspath(image), uris)
             if position is None:
@@ -127,6 +137,12 @@ class Contents:
             image = position
         if image >= 0:
             for table, rows in tables.walk(slice(int(image), int(image) + 1)):
-                return table, rows.start
+                return _shown(tables, table, rows.start, image)
         n_images = tables.n_images
         raise KeyError(f"{store_name(self.store)} has no image {image!r}; its {n_images} images are numbered from 0")
+
+
+def _shown(tables: ImageTables, table: ImageTable, row: int, image: object) -> tuple[ImageTable, int]:
+    if tables.removed(table, slice(row, row + 1)) is not None:
+        raise KeyError(f"image {image!r} was removed from the catalog; Catalog.restore([{image!r}]) shows it again")
+    return table, row

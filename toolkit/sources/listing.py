@@ -9,8 +9,8 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -39,9 +39,43 @@ class Listing:
     """URIs in normal form (see :func:`normalize_uri`), without duplicates."""
     covariates: pd.DataFrame | None
     """One row per URI in the same order, index 0, 1, …, without the URI itself; None where nothing more is known."""
+    given: list[str] = field(default_factory=list)
+    """What the person wrote for each URI: the cell of their table, the element of their list; for a folder or a pattern
+    the path below that folder, or below the part of the pattern before its first magic, with ``/``."""
+    base: str | None = None
+    """Folder, as a URI in normal form, that relative paths of the table start from; None where there is no table."""
+    written: pd.DataFrame | None = None
+    """Texts as they were written, of those columns whose values do not give them back; rows as in `covariates`."""
+    read_as: dict[str, str] = field(default_factory=dict)
+    """What was decided for each column of a table, in words."""
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    """Files and folders that were found and are not listed, by reason."""
+    missing: list[str] = field(default_factory=list)
+    """Local URIs of a table or list of which there is no file. Nothing is looked up on servers."""
+
+    def describe(self) -> str:
+        """All that in a few lines, for a person."""
+        lines = [f"{len(self.uris):,} images"]
+        if self.missing:
+            lines.append(f"{len(self.missing):,} of them have no file, such as {', '.join(self.missing[:3])}")
+        if self.left_out:
+            lines.append(left_out_in_words(self.left_out))
+        lines += [f"{column}: {words}" for column, words in self.read_as.items()]
+        return "\n".join(lines)
 
 
-def list_images(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame) -> Listing:
+def left_out_in_words(left_out: Mapping[str, Sequence[str]]) -> str:
+    """``214 files were left out: 200 thumbnails in @eaDir, 14 .mp4``."""
+    counts = sorted(((len(files), reason) for reason, files in left_out.items()), key=lambda one: -one[0])
+    total = sum(count for count, _ in counts)
+    were = "file was" if total == 1 else "files were"
+    return f"{total:,} {were} left out: {', '.join(f'{count:,} {reason}' for count, reason in counts)}"
+
+
+def list_images(
+    images: Listing | str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame,
+    types: Mapping[str, str] | None = None,
+) -> Listing:
     """List the images that an argument names.
 
     Parameters
@@ -86,6 +120,8 @@ def list_images(images: str | os.PathLike[str] | Iterable[str | os.PathLike[str]
     """
     import pandas as pd
 
+    if isinstance(images, Listing):
+        return images
     if isinstance(images, pd.DataFrame):
         return Listing(*uris_and_covariates(images, None, "the DataFrame"))
     if isinstance(images, str | os.PathLike):

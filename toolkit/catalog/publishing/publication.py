@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from toolkit.catalog.format.codes import ERROR_CODES
-from toolkit.catalog.format.columns import to_array
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
-from toolkit.catalog.format.results import RunResults, count
-from toolkit.catalog.format.tables import ImageTable, read_covariates, read_uris
+from toolkit.catalog.format.results import RunResults, count, status_words
+from toolkit.catalog.format.tables import ImageTable, read_uris
 from toolkit.catalog.provenance import now
-from toolkit.catalog.reading.covariates import join_tables
+from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.texts import width_of
 
 MARK = "segscape_publication"
@@ -47,14 +46,14 @@ class Publication:
     """Images by status, of the blocks that were read, by the names of the attributes."""
 
     def __post_init__(self) -> None:
-        joined = join_tables([read_covariates(self.run.store, table) for table in self.run.tables])
-        self._covariates = {str(name): to_array(joined[name]) for name in joined}
+        self._covariates = read_covariates(self.run.store, self.run.tables)
+        self._shown = self.run.tables.shown
         self.counts = _by_name(np.zeros(len(STATUS_NAMES), dtype=np.int64))
 
     @property
     def n_images(self) -> int:
-        """Number of images."""
-        return self.run.tables.n_images
+        """Number of images, without those that were removed."""
+        return len(self._shown)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -70,15 +69,17 @@ class Publication:
         """The images in order, so many at a time; counts them anew."""
         status = np.zeros(len(STATUS_NAMES), dtype=np.int64)
         for start in range(0, self.n_images, n_rows):
-            rows = slice(start, min(start + n_rows, self.n_images))
+            image = self._shown[start : start + n_rows]
+            rows = slice(int(image[0]), int(image[-1]) + 1)
             parts = [self._read(table, part) for table, part in self.run.tables.walk(rows)]
-            block: Block = {"image": np.arange(rows.start, rows.stop)}
-            block["uri"] = np.concatenate([part["uri"] for part in parts])
-            block |= {name: values[rows] for name, values in self._covariates.items()}
-            block |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "uri"}
+            shown = image - rows.start
+            block: Block = {"image": image}
+            block["uri"] = np.concatenate([part["uri"] for part in parts])[shown]
+            block |= {name: values[image] for name, values in self._covariates.items()}
+            block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0] if name != "uri"}
             status += count(block["status"])
             self.counts = _by_name(status)
-            block["status"] = STATUS_NAMES[block["status"]]
+            block["status"] = status_words(block["status"])
             block["error"] = np.array(ERROR_CODES, dtype=object)[block["error"]]
             yield block
 

@@ -30,7 +30,7 @@ from toolkit.catalog.publishing.places import LocalPlace, StorePlace, is_marked
 from toolkit.catalog.publishing.publication import PER_CLASS, Publication
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
 from toolkit.catalog.reading.texts import as_text
-from toolkit.catalog.store.objects import open_store
+from toolkit.catalog.store.objects import open_store, store_name
 from toolkit.paths import expand
 
 PublicationFormat = Literal["zarr", "parquet", "csv", "icechunk"]
@@ -54,6 +54,8 @@ def publish_run(
     target = target if isinstance(target, Store) else expand(os.fspath(target))
     chosen = _checked_format(target, format)
     write, is_ours, is_folder = _FORMATS[chosen]
+    if not run.tables.shown.size:
+        raise CatalogError(f"there is nothing to publish: {store_name(run.store)} has no images; add some first")
     if not partial and (pending := run.counts()[PENDING]):
         raise CatalogError(
             f"run {run.run_id} has {pending:,} pending images; finish it, or pass partial=True (--partial) to publish "
@@ -125,12 +127,14 @@ def _write_arrays(publication: Publication, store: Store) -> None:
     # (`where`) nor finds (`idxmax`).
     array = group.create_array("class_name", data=as_text(publication.class_names), dimension_names=("class_name",))
     array.attrs.put(DESCRIPTIONS["class_name"])
+    first = 0
     for block in publication.blocks(_rows_at_once(publication)):
-        first, n_rows = int(block["image"][0]), len(block["image"])
+        n_rows = len(block["image"])
         for name, values in block.items():
             if name not in arrays:
                 arrays[name] = _create_array(group, publication, name, values)
             arrays[name][first : first + n_rows] = encode(values)[0].astype(arrays[name].dtype, copy=False)
+        first += n_rows
     # xarray tells coordinates by this attribute, whose names are separated by spaces.
     coordinates = [name for name in publication.coordinates if " " not in name]
     # As text what has more than one value: netCDF, to which such a dataset may be written, knows no lists of lists.

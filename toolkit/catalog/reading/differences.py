@@ -118,7 +118,8 @@ def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _counts(status_a: np.ndarray, status_b: np.ndarray) -> np.ndarray:
     """Number of images by status in a and in b, int64 ``(n_statuses, n_statuses)``."""
     n = len(STATUS_NAMES)
-    return np.bincount(status_a.astype(np.int64) * n + status_b, minlength=n * n).reshape(n, n)
+    shown = (status_a < n) & (status_b < n)  # the others were removed
+    return np.bincount(status_a[shown].astype(np.int64) * n + status_b[shown], minlength=n * n).reshape(n, n)
 
 
 def _agreement(first: _RunRead, second: _RunRead, class_names: Sequence[str]) -> np.ndarray:

@@ -12,13 +12,12 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.failures import read_failures
 from toolkit.catalog.format.codes import ERROR_CODES
-from toolkit.catalog.format.columns import to_array
 from toolkit.catalog.format.generations import fields_of
 from toolkit.catalog.format.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
-from toolkit.catalog.format.results import RunResults, count
-from toolkit.catalog.format.tables import ImageTable, ImageTables, read_covariates, read_uris
-from toolkit.catalog.reading.covariates import join_tables
+from toolkit.catalog.format.results import RunResults, count, status_words
+from toolkit.catalog.format.tables import ImageTable, ImageTables, read_uris
+from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
 from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, chunks_of, over_images
 from toolkit.catalog.reading.texts import as_text, as_words
@@ -31,13 +30,20 @@ _ROWS_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ...] | None = None) -> xr.Dataset:
-    """URIs as a coordinate over ``image``, and a variable per covariate; URIs as a dask array of chunks, if given."""
-    covariates = join_tables([read_covariates(store, table) for table in tables])
-    columns = {str(name): _fixed(to_array(covariates[name])) for name in covariates}
+    """URIs as a coordinate over ``image``, and a variable per covariate; of all images, also of those removed.
+
+    URIs are a dask array of chunks, if given.
+    """
+    columns = {name: _fixed(values) for name, values in read_covariates(store, tables).items()}
     return xr.Dataset(
         {name: ("image", column) for name, column in columns.items()},
         coords={"image": pd.RangeIndex(tables.n_images), "uri": ("image", _uris(store, tables, text_chunks))},
     )
+
+
+def shown_images(dataset: xr.Dataset, tables: ImageTables) -> xr.Dataset:
+    """A dataset of all images without those that were removed; the others keep their row numbers."""
+    return dataset if tables.are_all_shown else dataset.isel(image=tables.shown)
 
 
 def _uris(store: Store, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
@@ -59,7 +65,7 @@ def results_datasets(runs: Sequence[RunResults], *, lazy: bool | None = None) ->
     chunks = chunks_of(tables, bytes_per_row) if lazy else None
     text_chunks = chunks if tables.n_images >= LAZY_TEXTS_FROM else None
     images = images_dataset(store, tables, text_chunks)
-    return [_results_dataset(run, images, chunks, text_chunks) for run in runs]
+    return [shown_images(_results_dataset(run, images, chunks, text_chunks), tables) for run in runs]
 
 
 def _results_dataset(
@@ -125,7 +131,7 @@ def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:
         values[status != DONE] = np.nan
         return values
     if name == STATUS.name:
-        return as_words(STATUS_NAMES, values)
+        return as_text(status_words(values))
     if name == "error":
         return as_words(ERROR_CODES, values)
     return np.asarray(_times(values)) if name == "started" else values

@@ -17,6 +17,7 @@ from zarr.storage import LocalStore, WrapperStore
 
 from toolkit.catalog.errors import CatalogError, naming_damage
 from toolkit.catalog.store.durable import DurableLocalStore
+from toolkit.catalog.store.leftovers import is_leftover
 from toolkit.catalog.store.remote import RETRY_SECONDS, RemoteStore
 from toolkit.paths import expand
 
@@ -167,8 +168,8 @@ def numbers(store: Store, prefix: str) -> list[int]:
 
 
 def is_empty(store: Store) -> bool:
-    """Whether nothing lies in the store, but for temporary files that a killed writer left."""
-    return all(name.endswith(".partial") for name in names(store, ""))
+    """Whether nothing lies in the store, but for temporary files that a killed writer left, and what systems leave."""
+    return all(name.endswith(".partial") or is_leftover(name) for name in names(store, ""))
 
 
 def keys(store: Store, prefix: str) -> list[str]:
