@@ -47,6 +47,8 @@ COLUMNS = {
 
 
 def assert_same(found: np.ndarray, expected: np.ndarray) -> None:
+    if found.dtype.kind == "U":  # as texts are shown
+        found = found.astype(object)
     assert found.dtype.kind == expected.dtype.kind
     if expected.dtype.kind in "fiu":
         assert found.dtype == expected.dtype

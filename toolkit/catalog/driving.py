@@ -5,6 +5,7 @@ import os
 import numpy as np
 from zarr.abc.store import Store
 
+from toolkit.catalog.asked import AskedRun
 from toolkit.catalog.blocks import RunBlocks
 from toolkit.catalog.contents import Contents
 from toolkit.catalog.format.owner import Owner
@@ -41,7 +42,7 @@ class DrivenCatalog:
         """Note who begins to work on a run."""
         record_session(self.store, run_id, owner.name, session)
 
-    def run_results(self, run_id: str | None = None) -> RunResults:
+    def run_results(self, run_id: AskedRun = None) -> RunResults:
         """What a run, the newest by default, has found out of all images that there are now."""
         return self._contents.results(run_id)
 

@@ -104,5 +104,7 @@ def _is_large(value: Any) -> bool:
 
 
 def _exceeds_float(column: "pd.Series[Any]") -> bool:
-    whole = pd.api.types.is_integer_dtype(column)
-    return bool(whole and column.notna().any() and column.dropna().abs().max() > LARGEST_WHOLE_FLOAT)
+    known = column.dropna()
+    if not pd.api.types.is_integer_dtype(column) or known.empty:
+        return False
+    return max(int(known.max()), -int(known.min())) > LARGEST_WHOLE_FLOAT

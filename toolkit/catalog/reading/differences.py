@@ -10,6 +10,7 @@ from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
 from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.reading.label_maps import LabelMaps
+from toolkit.catalog.reading.texts import as_text
 from toolkit.catalog.reading.views import images_dataset
 
 _NAMES = (
@@ -46,9 +47,9 @@ def compare_runs(run_a: RunResults, run_b: RunResults, *, labels: bool = False) 
         coords={
             **images.coords,
             **images.data_vars,
-            "class_name": np.array(class_names, dtype=object),
-            "status_a": STATUS_NAMES,
-            "status_b": STATUS_NAMES,
+            "class_name": as_text(class_names),
+            "status_a": as_text(STATUS_NAMES),
+            "status_b": as_text(STATUS_NAMES),
         },
         attrs={
             "run_a": run_a.run_id,

@@ -55,10 +55,10 @@ def open_store(
         return location
     if not isinstance(location, str | os.PathLike):
         raise TypeError(f"catalog must be a path or a Zarr store, not {type(location).__name__}: {location!r}")
-    path = os.fspath(location)
+    path = expand(os.fspath(location))
     if "://" in path:
         return _open_url(path, retry_seconds)
-    folder = Path(expand(path)).expanduser().absolute()
+    folder = Path(path).expanduser().absolute()
     if not path or (folder.exists() and not folder.is_dir()):
         raise CatalogError(f"catalog {path!r} is not a directory; choose a path such as 'data_catalog/demo.zarr'")
     return DurableLocalStore(folder) if fsync else LocalStore(folder)
