@@ -7,7 +7,7 @@ import numpy as np
 
 from toolkit.catalog import LabelFolder
 from toolkit.engines.hosting import LacksModel
-from toolkit.segmentation import Execution, Protocol
+from toolkit.segmentation import Execution, Looks, Protocol
 from toolkit.sources import ReadLimits
 
 LabelsBy = Literal["auto", "engines", "driver"]
@@ -92,6 +92,10 @@ class ImageOutcome:
     """Pixels."""
     label_place: int = -1
     """Where its label map lies (`LabelPlace.packed`); -1 if none was kept."""
+    valid_fraction: float = float("nan")
+    """Share of the picture that counts."""
+    looks: Looks | None = None
+    """What was noticed of the picture; None if it failed."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from toolkit.engines.inside.retirement import Abandoned
 from toolkit.models import Model
 from toolkit.pipeline import WriteBehind, read_ahead
 from toolkit.runs.packing import pack
+from toolkit.runs.pictures import Picture, make_picture
 from toolkit.runs.stuck import leave_note
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, PackedLabels, Task, Work
 from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
@@ -25,10 +26,8 @@ from toolkit.sources import (
     AccessError,
     SourceError,
     UnreachableError,
-    decode_image,
     is_remote,
     read_bytes,
-    read_image,
 )
 
 # Label maps are gathered until they have this many pixels, then written as one array.
@@ -132,7 +131,7 @@ class _InWork:
     uri: str
     started: int
     begin: float
-    pixels: np.ndarray | None = None
+    picture: Picture | None = None
     result: "Future[SegmentedImage] | None" = None
     failure: "_Failure | None" = None
 
@@ -161,17 +160,17 @@ class _Failure:
         return cls("internal", f"{uri}: {''.join(traceback.format_exception(error))}")
 
 
-def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[np.ndarray]"]]:
-    """Rows, URIs and pixels to come. Bytes of servers are fetched far ahead, many at once; few pictures are decoded."""
-    limits = task.work.limits
+def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[Picture]"]]:
+    """Rows, URIs and pictures to come. Bytes of servers are fetched far ahead, many at once; few pictures are decoded."""
+    work, limits = task.work, task.work.limits
     images = zip(task.rows, task.uris, strict=True)
     if not any(map(is_remote, task.uris)):
-        yield from read_ahead(images, lambda image: read_image(image[1], limits))
+        yield from read_ahead(images, lambda image: make_picture(read_bytes(image[1], limits), image[1], work))
         return
     fetching = read_ahead(images, lambda image: read_bytes(image[1], limits), threads=FETCHES, ahead=FETCHES)
-    decoding = read_ahead(fetching, lambda pair: decode_image(pair[1].result(), pair[0][1], limits))
-    for (image, _), pixels in decoding:
-        yield image, pixels
+    decoding = read_ahead(fetching, lambda pair: make_picture(pair[1].result(), pair[0][1], work))
+    for (image, _), picture in decoding:
+        yield image, picture
 
 
 def _segmented(
@@ -187,9 +186,9 @@ def _segmented(
             image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
             in_work.append(image)
             try:
-                image.pixels = reading.result()
+                image.picture = reading.result()
                 image.begin = time.perf_counter()
-                image.result = segmenter.add(image.pixels)
+                image.result = segmenter.add(image.picture.pixels)
             except UnreachableError as error:  # nothing is known of this image, and of those after it
                 in_work.pop()
                 unreachable.append(str(error))
@@ -197,7 +196,7 @@ def _segmented(
             except AccessError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
-                if image.pixels is None:
+                if image.picture is None:
                     image.fail(error)
             if not image.ended and image.result is None:
                 _one_by_one(in_work, segmenter)  # not in the handler, where the error keeps memory that is needed now
@@ -216,14 +215,14 @@ def _segmented(
 
 def _one_by_one(in_work: deque[_InWork], segmenter: Segmenter) -> None:
     """Segment what is not done image by image, so that what raises is the image's own."""
-    waiting = [(image, image.pixels) for image in in_work if not image.ended and image.pixels is not None]
+    waiting = [(image, image.picture) for image in in_work if not image.ended and image.picture is not None]
     if waiting:
         segmenter.reset()
     for image, _ in waiting:
         image.result = None
-    for image, pixels in waiting:
+    for image, picture in waiting:
         try:
-            image.result = segmenter.add(pixels)
+            image.result = segmenter.add(picture.pixels)
             segmenter.finish()
         except Exception as error:  # noqa: BLE001 - recorded as this image's
             image.fail(error)
@@ -265,6 +264,8 @@ def _outcome(image: _InWork, clock: _Clock) -> _Segmented:
         soft_composition=None if soft is None else soft.astype(np.float32),
         height=result.labels.shape[0],
         width=result.labels.shape[1],
+        valid_fraction=result.valid_fraction,
+        looks=None if image.picture is None else image.picture.looks,
     )
     return outcome, result.labels
 

@@ -2,6 +2,7 @@
 
 from toolkit.segmentation.batching import is_out_of_memory
 from toolkit.segmentation.execution import Execution, Precision
+from toolkit.segmentation.looks import Looks, look_at
 from toolkit.segmentation.memory import bytes_needed
 from toolkit.segmentation.protocol import NUMERICS_VERSION, Protocol
 from toolkit.segmentation.reference import reference_probabilities
@@ -13,6 +14,7 @@ __all__ = [
     "NUMERICS_VERSION",
     "Execution",
     "Level",
+    "Looks",
     "Precision",
     "Protocol",
     "SegmentedImage",
@@ -21,6 +23,7 @@ __all__ = [
     "bytes_needed",
     "is_out_of_memory",
     "levels",
+    "look_at",
     "mean_probabilities",
     "plan",
     "reference_probabilities",

@@ -39,6 +39,8 @@ class SegmentedImage:
     """Mean over the pixels of the greatest class probability, in (0, 1]: low where the model is at a loss."""
     soft_composition: np.ndarray | None = None
     """Mean class probability, float64 ``(n_classes,)``, summing to 1; None unless it was asked for."""
+    valid_fraction: float = 1.0
+    """Share of the picture that all this is of."""
 
 
 class Segmenter:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from toolkit.catalog.format.columns import to_array, with_definite_type
-from toolkit.catalog.format.layout import RESULT_FIELDS
+from toolkit.catalog.format.layout import DERIVED, RESULT_FIELDS
 from toolkit.sources import list_images, normalize_uri
 
 _FIT_FOR_ARRAY = re.compile(r"(?!\.|__)[^/\\\x00-\x1f]{1,80}")
@@ -18,7 +18,7 @@ _WORDS_FOR_FIT = "at most 80 characters, no slashes or control characters, no do
 Images = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame
 
 # Names that the datasets of a catalog use themselves.
-_RESERVED = {"uri", "image", "class_name", "run", *(field.name for field in RESULT_FIELDS)}
+_RESERVED = {"uri", "image", "class_name", "run", *DERIVED, *(field.name for field in RESULT_FIELDS)}
 
 
 def images_with_covariates(images: Images, covariates: pd.DataFrame | None) -> tuple[list[str], pd.DataFrame]:

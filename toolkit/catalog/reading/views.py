@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pandas as pd
@@ -15,7 +16,7 @@ from toolkit.catalog.failures import read_failures
 from toolkit.catalog.format.codes import ERROR_CODES
 from toolkit.catalog.format.columns import to_array
 from toolkit.catalog.format.generations import fields_of
-from toolkit.catalog.format.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
+from toolkit.catalog.format.layout import DERIVED, DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
 from toolkit.catalog.format.results import RunResults, count
 from toolkit.catalog.format.tables import (
@@ -29,11 +30,12 @@ from toolkit.catalog.format.tables import (
 )
 from toolkit.catalog.reading.covariates import join_tables
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
+from toolkit.catalog.reading.flags import duplicates
 from toolkit.catalog.reading.lazy import LAZY_FROM, as_dask, chunks_of, over_images
 
 _SHOWN = (
     *("composition", "soft_composition", "confidence", "status", "attempts", "error", "engine", "started", "seconds"),
-    *("height", "width"),
+    *("height", "width", "valid_fraction", "blank"),
 )
 _SHOWN_TYPES: dict[str, Any] = {"status": object, "error": object, "engine": object, "started": "datetime64[ms]"}
 _ROWS_AT_ONCE = 2**20
@@ -81,6 +83,7 @@ def results_datasets(runs: Sequence[RunResults], *, lazy: bool | None = None) ->
 
 def _results_dataset(run: RunResults, images: xr.Dataset, chunks: tuple[int, ...] | None) -> xr.Dataset:
     """Results of a run beside what is known of the images; as dask arrays of some chunks, if given."""
+    images = images.rename({name: f"{name} (covariate)" for name in images if name in (*_SHOWN, *DERIVED)})
     fields = [field for field in fields_of(run.settings.options) if field.name in _SHOWN]
     columns = _eager(run, fields) if chunks is None else _lazy(run, fields, chunks)
     dataset = xr.Dataset(
@@ -91,9 +94,20 @@ def _results_dataset(run: RunResults, images: xr.Dataset, chunks: tuple[int, ...
         coords={**images.coords, **images.data_vars, "class_name": np.array(run.settings.class_names, dtype=object)},
         attrs=_described(run.run_id, run.record),
     )
+    for name, rows in _duplicates(run, chunks).items():
+        dataset[name] = ("image", rows)
     for name, variable in dataset.variables.items():
         variable.attrs.update(DESCRIPTIONS.get(str(name), {}))
     return dataset
+
+
+def _duplicates(run: RunResults, chunks: tuple[int, ...] | None) -> Mapping[str, np.ndarray | da.Array]:
+    """The rows of the images that others are copies of; found when they are computed, if chunks are given."""
+    if chunks is None:
+        return duplicates(run)
+    found = dask.delayed(duplicates)(run)
+    arrays = {name: da.from_delayed(found[name], (run.tables.n_images,), np.int64) for name in DERIVED}
+    return {name: array.rechunk((chunks,)) for name, array in arrays.items()}
 
 
 def _described(run_id: str, record: RunRecord) -> dict[str, str]:
