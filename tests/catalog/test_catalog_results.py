@@ -139,7 +139,8 @@ class TestWriting:
         owned = claim()
         note_done(owned, 0)
         owned.writer.flush()
-        note_done(owned, 1, error=0, confidence=0.5, label_place=-1)  # every field
+        of_picture = {"valid_fraction": 1.0, "blank": True, "pixels_digest": 1, "perceptual_hash": 1}
+        note_done(owned, 1, error=0, confidence=0.5, label_place=-1, **of_picture)  # every field
         with monkeypatch.context() as patch:
             patch.setattr(GenerationArrays, "write", dying)
             with pytest.raises(OSError, match="No space left"):

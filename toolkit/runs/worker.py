@@ -21,7 +21,7 @@ from toolkit.runs.packing import pack
 from toolkit.runs.pictures import Picture, make_picture
 from toolkit.runs.stuck import leave_note
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, PackedLabels, Task, Work
-from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
+from toolkit.segmentation import PictureError, SegmentedImage, Segmenter, is_out_of_memory
 from toolkit.sources import (
     AccessError,
     SourceError,
@@ -119,6 +119,7 @@ def segmenter_of(work: Work, model: Model, host: Host | None = None) -> Segmente
         work.protocol,
         execution=work.execution,
         soft_composition=work.soft_composition,
+        projection=work.projection,
         on_step=(host or this_host()).step,
     )
 
@@ -155,20 +156,28 @@ class _Failure:
     def of(cls, error: Exception, uri: str) -> "_Failure":
         if isinstance(error, SourceError):
             return cls(error.code, str(error))
+        if isinstance(error, PictureError):
+            return cls(error.code, f"{uri}: {error}")
         if is_out_of_memory(error):
             return cls("out_of_memory", f"{uri}: not enough memory: {error}")
         return cls("internal", f"{uri}: {''.join(traceback.format_exception(error))}")
 
 
 def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[Picture]"]]:
-    """Rows, URIs and pictures to come. Bytes of servers are fetched far ahead, many at once; few pictures are decoded."""
+    """Rows, URIs and pictures to come. Files of servers are fetched far ahead, many at once; few are decoded."""
     work, limits = task.work, task.work.limits
     images = zip(task.rows, task.uris, strict=True)
+    masks: dict[int, str] = dict(zip(task.rows, task.masks, strict=bool(task.masks)))
+
+    def decoded(data: bytes, image: tuple[int, str]) -> Picture:
+        row, uri = image
+        return make_picture(data, uri, masks.get(row), work)
+
     if not any(map(is_remote, task.uris)):
-        yield from read_ahead(images, lambda image: make_picture(read_bytes(image[1], limits), image[1], work))
+        yield from read_ahead(images, lambda image: decoded(read_bytes(image[1], limits), image))
         return
     fetching = read_ahead(images, lambda image: read_bytes(image[1], limits), threads=FETCHES, ahead=FETCHES)
-    decoding = read_ahead(fetching, lambda pair: make_picture(pair[1].result(), pair[0][1], work))
+    decoding = read_ahead(fetching, lambda pair: decoded(pair[1].result(), pair[0]))
     for (image, _), picture in decoding:
         yield image, picture
 
@@ -188,7 +197,7 @@ def _segmented(
             try:
                 image.picture = reading.result()
                 image.begin = time.perf_counter()
-                image.result = segmenter.add(image.picture.pixels)
+                image.result = segmenter.add(image.picture.pixels, image.picture.counted)
             except UnreachableError as error:  # nothing is known of this image, and of those after it
                 in_work.pop()
                 unreachable.append(str(error))
@@ -222,7 +231,7 @@ def _one_by_one(in_work: deque[_InWork], segmenter: Segmenter) -> None:
         image.result = None
     for image, picture in waiting:
         try:
-            image.result = segmenter.add(picture.pixels)
+            image.result = segmenter.add(picture.pixels, picture.counted)
             segmenter.finish()
         except Exception as error:  # noqa: BLE001 - recorded as this image's
             image.fail(error)

@@ -123,5 +123,5 @@ def _ground(values: np.ndarray) -> np.ndarray:
 
 def _alike(values: np.ndarray, colour: np.ndarray) -> np.ndarray:
     """Which colours ``(…, 3)`` are one colour, for all that noise does."""
-    alike: np.ndarray = (np.abs(values.astype(np.int16) - colour.astype(np.int16)) <= _TOLERANCE).all(axis=-1)
-    return alike
+    differences = np.abs(values.astype(np.int16) - colour.astype(np.int16))
+    return np.asarray((differences <= _TOLERANCE).all(axis=-1))

@@ -5,11 +5,11 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import dask
 import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
+from dask.delayed import delayed
 from zarr.abc.store import Store
 
 from toolkit.catalog.failures import read_failures
@@ -94,8 +94,7 @@ def _results_dataset(run: RunResults, images: xr.Dataset, chunks: tuple[int, ...
         coords={**images.coords, **images.data_vars, "class_name": np.array(run.settings.class_names, dtype=object)},
         attrs=_described(run.run_id, run.record),
     )
-    for name, rows in _duplicates(run, chunks).items():
-        dataset[name] = ("image", rows)
+    dataset = dataset.assign({name: ("image", rows) for name, rows in _duplicates(run, chunks).items()})
     for name, variable in dataset.variables.items():
         variable.attrs.update(DESCRIPTIONS.get(str(name), {}))
     return dataset
@@ -105,9 +104,14 @@ def _duplicates(run: RunResults, chunks: tuple[int, ...] | None) -> Mapping[str,
     """The rows of the images that others are copies of; found when they are computed, if chunks are given."""
     if chunks is None:
         return duplicates(run)
-    found = dask.delayed(duplicates)(run)
-    arrays = {name: da.from_delayed(found[name], (run.tables.n_images,), np.int64) for name in DERIVED}
-    return {name: array.rechunk((chunks,)) for name, array in arrays.items()}
+    found = delayed(duplicates)(run)
+    return {name: _in_chunks(found[name], chunks) for name in DERIVED}
+
+
+def _in_chunks(rows: Any, chunks: tuple[int, ...]) -> da.Array:
+    array = da.from_delayed(rows, (sum(chunks),), np.int64)  # type: ignore[no-untyped-call]
+    cut: da.Array = array.rechunk((chunks,))
+    return cut
 
 
 def _described(run_id: str, record: RunRecord) -> dict[str, str]:

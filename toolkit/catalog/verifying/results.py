@@ -35,7 +35,6 @@ from toolkit.catalog.owners import Life, Watch
 from toolkit.catalog.store.objects import exists, get, is_empty_or_gone, keys, numbers, put, remove_all
 from toolkit.catalog.verifying.problems import Findings
 
-
 _LATER = [field for field in RESULT_FIELDS if field.later]
 
 
