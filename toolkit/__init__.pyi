@@ -15,6 +15,7 @@ from .segmentation import (
     Area as Area,
     Projection as Projection,
     Protocol as Protocol,
+    perspective_views as perspective_views,
     plan as plan,
     segment_image as segment_image,
 )

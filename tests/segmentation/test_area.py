@@ -188,7 +188,8 @@ class TestTransparency:
         path = tmp_path / "photo.png"
         if mode == "LA":
             grey = np.full((HEIGHT, WIDTH), 90, np.uint8)
-            Image.fromarray(np.stack([grey, np.broadcast_to(seen * 255, grey.shape)], axis=2).astype(np.uint8)).save(path)
+            with_alpha = np.stack([grey, np.broadcast_to(seen * 255, grey.shape)], axis=2)
+            Image.fromarray(with_alpha.astype(np.uint8)).save(path)
         elif mode == "L;16":
             values = np.broadcast_to(np.where(seen, 30_000, 7), (HEIGHT, WIDTH)).astype(np.uint16)
             Image.fromarray(values).save(path, transparency=7)

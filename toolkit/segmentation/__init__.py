@@ -6,6 +6,7 @@ from toolkit.segmentation.errors import PictureError
 from toolkit.segmentation.execution import Execution, Precision
 from toolkit.segmentation.looks import Looks, look_at
 from toolkit.segmentation.memory import bytes_needed
+from toolkit.segmentation.perspective import perspective_views
 from toolkit.segmentation.projection import Projection
 from toolkit.segmentation.protocol import NUMERICS_VERSION, Protocol
 from toolkit.segmentation.reference import reference_probabilities
@@ -35,6 +36,7 @@ __all__ = [
     "levels",
     "look_at",
     "mean_probabilities",
+    "perspective_views",
     "plan",
     "reference_probabilities",
     "segment_image",
