@@ -22,7 +22,7 @@ _RIM = (0.02, 0.08)
 """Where it begins and ends, from each border, in sides of the picture."""
 _DARK = 24
 """Below this value in all channels, a colour may be night instead of a card's."""
-_SHARE_OF_DARK = 0.97
+_MOST_SPREAD = 0.3
 _BINS = 32
 
 
@@ -58,8 +58,8 @@ def look_at(pixels: np.ndarray) -> Looks:
     cosine transform of the picture averaged into 32 × 32 grey cells.
 
     A picture is blank if nearly all of its cells are of one colour, within the noise of a camera; or if most of its
-    pixels are of one colour, and so is its rim: a card with words on it. What people photograph reaches the rim. Of
-    dark colours more is asked for, since lamps in the night are surrounded by black.
+    pixels are of one colour, and so is its rim: a card with words on it. What people photograph reaches the rim. But
+    lamps in the night are surrounded by black: what is on a dark card must lie in few rows and columns, as words do.
     """
     pixels = np.ascontiguousarray(pixels)
     cells = np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX))
@@ -97,11 +97,19 @@ def _is_card(pixels: np.ndarray) -> bool:
     sampled = pixels[::step, ::step]
     ground = _ground(sampled.reshape(-1, 3))
     is_ground = _alike(sampled, ground)
-    share = is_ground.mean()
-    if share < (_SHARE_OF_DARK if ground.max() < _DARK else _SHARE_OF_CARD):
+    if is_ground.mean() < _SHARE_OF_CARD:
+        return False
+    if min(is_ground.shape) > 2 and ground.max() < _DARK and _spread(~is_ground) > _MOST_SPREAD:
         return False
     rim = is_ground[_rim(is_ground.shape)]
     return bool(rim.size and rim.mean() >= _SHARE_OF_RIM)
+
+
+def _spread(which: np.ndarray) -> float:
+    """How much of the picture lies in rows and in columns that some pixels are in: little of it for lines of text."""
+    rows, columns = (max(round(side * _RIM[0]), 1) for side in which.shape)
+    which = which[rows:-rows, columns:-columns]
+    return float(which.any(axis=0).mean() * which.any(axis=1).mean())
 
 
 def _rim(size: tuple[int, ...]) -> np.ndarray:

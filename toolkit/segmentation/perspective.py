@@ -90,7 +90,7 @@ def _angles(**given: float | Sequence[float]) -> list[tuple[float, ...]]:
     """(yaw, pitch, roll) of each view."""
     lists = {}
     for name, value in given.items():
-        each = list(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else [value]
+        each = [value] if isinstance(value, float | int | str) or np.isscalar(value) else list(value)
         lists[name] = [arguments.number(name, one, what="an angle in degrees") for one in each]
     n_views = max(map(len, lists.values()))
     for name, angles in lists.items():
