@@ -120,6 +120,15 @@ def test_the_table_of_a_run_says_what_was_noticed(catalog: tk.Catalog, lazy: boo
     assert table.status.values.tolist() == ["done"] * 7 + ["failed"]  # nothing is left out
 
 
+def test_of_very_many_images_copies_are_found_when_they_are_computed(
+    catalog: tk.Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("toolkit.catalog.reading.views._MOST_COMPARED_AT_ONCE", 4)
+    table = catalog.to_xarray()
+    assert table.near_duplicate_of.chunks is not None
+    assert table.near_duplicate_of.values.tolist() == [-1, 0, 0, -1, -1, -1, 4, -1]
+
+
 def test_flags_lists_them(catalog: tk.Catalog) -> None:
     flags = catalog.flags()
     assert flags.index.tolist() == [1, 2, 4, 5, 6]

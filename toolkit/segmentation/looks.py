@@ -10,8 +10,8 @@ from PIL import Image
 _SIDE = 32
 """Cells along each side that the picture is averaged into."""
 _FREQUENCIES = 8
-_SAMPLED = 2**14
-"""About so many pixels are looked at one by one."""
+_AVERAGED, _SAMPLED = 2**21, 2**14
+"""About so many pixels are averaged at most, and looked at one by one: of large pictures a part says as much."""
 
 _TOLERANCE = 5
 """Values (0…255) by which colours differ that are taken for one: what JPEG and noise do."""
@@ -62,8 +62,15 @@ def look_at(pixels: np.ndarray) -> Looks:
     lamps in the night are surrounded by black: what is on a dark card must lie in few rows and columns, as words do.
     """
     pixels = np.ascontiguousarray(pixels)
-    cells = np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX))
+    picture = Image.fromarray(_sampled(pixels, _AVERAGED))
+    cells = np.asarray(picture.resize((_SIDE, _SIDE), Image.Resampling.BOX))
     return Looks(_is_of_one_colour(cells) or _is_card(pixels), _digest(pixels), _perceptual_hash(cells))
+
+
+def _sampled(pixels: np.ndarray, most: int) -> np.ndarray:
+    """Every second pixel, or third, …, so that they are about so many at most."""
+    step = max(int((pixels.shape[0] * pixels.shape[1] / most) ** 0.5), 1)
+    return np.ascontiguousarray(pixels[::step, ::step])
 
 
 def _digest(pixels: np.ndarray) -> int:
@@ -92,9 +99,7 @@ def _is_of_one_colour(cells: np.ndarray) -> bool:
 
 
 def _is_card(pixels: np.ndarray) -> bool:
-    height, width = pixels.shape[:2]
-    step = max(int((height * width / _SAMPLED) ** 0.5), 1)
-    sampled = pixels[::step, ::step]
+    sampled = _sampled(pixels, _SAMPLED)
     ground = _ground(sampled.reshape(-1, 3))
     is_ground = _alike(sampled, ground)
     if is_ground.mean() < _SHARE_OF_CARD:

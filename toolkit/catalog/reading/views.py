@@ -39,6 +39,7 @@ _SHOWN = (
 )
 _SHOWN_TYPES: dict[str, Any] = {"status": object, "error": object, "engine": object, "started": "datetime64[ms]"}
 _ROWS_AT_ONCE = 2**20
+_MOST_COMPARED_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, tables: ImageTables) -> xr.Dataset:
@@ -94,24 +95,19 @@ def _results_dataset(run: RunResults, images: xr.Dataset, chunks: tuple[int, ...
         coords={**images.coords, **images.data_vars, "class_name": np.array(run.settings.class_names, dtype=object)},
         attrs=_described(run.run_id, run.record),
     )
-    dataset = dataset.assign({name: ("image", rows) for name, rows in _duplicates(run, chunks).items()})
+    dataset = dataset.assign({name: ("image", rows) for name, rows in _duplicates(run).items()})
     for name, variable in dataset.variables.items():
         variable.attrs.update(DESCRIPTIONS.get(str(name), {}))
     return dataset
 
 
-def _duplicates(run: RunResults, chunks: tuple[int, ...] | None) -> Mapping[str, np.ndarray | da.Array]:
-    """The rows of the images that others are copies of; found when they are computed, if chunks are given."""
-    if chunks is None:
+def _duplicates(run: RunResults) -> Mapping[str, np.ndarray | da.Array]:
+    """The rows of the images that others are copies of; of very many images, found when they are computed."""
+    if run.tables.n_images <= _MOST_COMPARED_AT_ONCE:
         return duplicates(run)
     found = delayed(duplicates)(run)
-    return {name: _in_chunks(found[name], chunks) for name in DERIVED}
-
-
-def _in_chunks(rows: Any, chunks: tuple[int, ...]) -> da.Array:
-    array = da.from_delayed(rows, (sum(chunks),), np.int64)  # type: ignore[no-untyped-call]
-    cut: da.Array = array.rechunk((chunks,))
-    return cut
+    shape = (run.tables.n_images,)
+    return {name: da.from_delayed(found[name], shape, np.int64) for name in DERIVED}  # type: ignore[no-untyped-call]
 
 
 def _described(run_id: str, record: RunRecord) -> dict[str, str]:
