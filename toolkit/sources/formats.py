@@ -5,10 +5,16 @@ import struct
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 """The formats that are decoded, by Pillow's names."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo"),
+    *(".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"),
+)
 """The suffixes, in lower case, that files of these formats go by."""
 
-OTHER_PICTURE_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".ppm")
+OTHER_PICTURE_SUFFIXES = (
+    *(".gif", ".apng", ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jxl", ".ppm"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw", ".raw"),
+)
 """Suffixes of pictures that people may expect to be read, and that are not."""
 
 SELF_DELIMITING_FORMATS = ("JPEG", "PNG")
@@ -86,6 +92,23 @@ def recognize(data: bytes) -> str | None:
     if len(data) > 2 and data[:1] == b"P" and data[1:2] in b"1234567" and data[2:3].isspace():
         return "Netpbm"
     return next((name for offset, magic, name in _SIGNATURES if data.startswith(magic, offset)), None)
+
+
+def webp_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP in pixels, by its header; None where there is none.
+
+    Source: RFC 9649, section 2.7.1 (extended), RFC 6386, section 9.1 (lossy), RFC 9649, section 3.4 (lossless).
+    """
+    first = data[12:16]
+    if first == b"VP8X" and len(data) >= 30:
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if first == b"VP8 " and len(data) >= 30:
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if first == b"VP8L" and len(data) >= 25:
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return None
 
 
 def ends_early(format_name: str, data: bytes) -> bool:
