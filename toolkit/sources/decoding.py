@@ -15,6 +15,7 @@ from toolkit.sources.reading import DEFAULT_LIMITS, ReadLimits, read_bytes
 
 _COLOUR_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
 _UNSUPPORTED_BY_PILLOW = ("unsupported", "not yet supported", "unknown pixel mode", "cannot handle")
+_CUT_OFF_FOR_PILLOW = ("truncated", "not enough image data")
 _ALLOWED = f"allowed are {', '.join(ALLOWED_FORMATS)} with 1 to 16 bits per channel and one picture per file"
 
 _WARNINGS_LOCK = threading.Lock()
@@ -167,7 +168,7 @@ def _orientation(picture: Picture) -> Any:
 
 def _undecodable(error: Exception, format_name: str, data: bytes, uri: str) -> SourceError:
     words = f"{type(error).__name__}: {error}"
-    if "truncated" in words.lower() or ends_early(format_name, data):
+    if any(phrase in words.lower() for phrase in _CUT_OFF_FOR_PILLOW) or ends_early(format_name, data):
         return _truncated(format_name, uri)
     if any(phrase in words.lower() for phrase in _UNSUPPORTED_BY_PILLOW):
         return SourceError(

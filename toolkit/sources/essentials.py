@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _PNG_SIGNATURE_BYTES = 8
-_CHECKED = (b"IHDR", b"PLTE", b"tRNS")
-_PIXELS = (*_CHECKED, b"IDAT", b"IEND")
-_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_TRANSPARENCY_BYTES = {0: 2, 2: 6}
+"""Of grey and of colour; a palette has one for as many entries as it likes."""
 _EXIF_TEXT = "Raw profile type exif"
 _XMP_TEXT = "XML:com.adobe.xmp"
 _MOST_TEXT_BYTES = 2**20
@@ -37,7 +36,8 @@ class Essentials:
 def essentials_of_png(data: bytes) -> Essentials:
     """The chunks of a PNG that its pixels are made of.
 
-    Of an animation they are those of the picture that is shown where animations are not.
+    Of an animation they are those of the picture that is shown where animations are not. A transparency that is broken
+    is none, as for libpng.
 
     Raises
     ------
@@ -45,32 +45,41 @@ def essentials_of_png(data: bytes) -> Essentials:
         What stands before the pixels is not what a PNG must have.
     """
     kept, info = [data[:_PNG_SIGNATURE_BYTES]], dict[str, Any]()
-    n_frames, n_controls, seen = 1, 0, False
+    n_animated = n_controls = colour_type = 0
+    seen = False
     for start, kind, content in _chunks(data):
         if re.fullmatch(rb"\w{4}", kind) is None:
             if not seen:
                 raise ValueError(f"broken PNG file (chunk {kind!r})")
             break
         whole = data[start : start + 12 + len(content)]
-        if kind in _CHECKED and not seen and zlib.crc32(whole[4:-4]) != int.from_bytes(whole[-4:], "big"):
+        if kind == b"IHDR":
+            colour_type = content[9] if len(content) > 9 else 0
+        if kind in (b"IHDR", b"PLTE") and not seen and not _is_intact(whole):
             raise ValueError(f"broken PNG file (bad checksum in {kind!r})")
-        if kind in _PIXELS:
+        if kind in (b"IHDR", b"PLTE", b"IDAT", b"IEND"):
             kept.append(whole)
-        elif kind == b"acTL" and not seen:
-            n_frames = max(int.from_bytes(content[:4], "big"), 1)
+        elif kind == b"tRNS":
+            if _is_intact(whole) and len(content) >= _TRANSPARENCY_BYTES.get(colour_type, 0):
+                kept.append(whole)
+        elif kind == b"acTL" and not seen and len(content) >= 8:
+            n_animated = int.from_bytes(content[:4], "big")
         elif kind == b"fcTL":
             n_controls += not seen
         elif kind == b"eXIf":
             info["exif"] = _EXIF_SEGMENT + content
-        elif kind in _TEXTS:
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
             info |= _text(kind, content)
-        if kind == b"IDAT":
-            seen = True
-        elif kind == b"IEND":
+        seen = seen or kind == b"IDAT"
+        if kind == b"IEND":
             break
     # A picture without a frame's control before it is none of the animation's.
-    hidden = 1 if n_frames > 1 and not n_controls else 0
-    return Essentials(b"".join(kept), n_frames + hidden, info)
+    n_hidden = 1 if n_animated and not n_controls else 0
+    return Essentials(b"".join(kept), max(n_animated + n_hidden, 1), info)
+
+
+def _is_intact(chunk: bytes) -> bool:
+    return zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], "big")
 
 
 def _chunks(data: bytes) -> Iterator[tuple[int, bytes, bytes]]:
@@ -102,19 +111,20 @@ def _text(kind: bytes, content: bytes) -> dict[str, Any]:
 
 def essentials_of_jpeg(data: bytes) -> Essentials:
     """The segments of a JPEG that its pixels are made of; from its first scan on all is kept as it is."""
-    kept, info = list[bytes](), dict[str, Any]()
-    begin = 0
-    for start, marker, content in _segments(data):
-        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or _says_colours(marker, content):
-            continue
+    kept, info = [data[:2]], dict[str, Any]()
+    position = 2
+    for start, end in _segments(data):
+        marker, content = data[start + 1], data[start + 4 : end]
+        position = end
         if marker == 0xE1 and content.startswith(_EXIF_SEGMENT):
             # Larger ones are continued in further segments.
             info["exif"] = info["exif"] + content[len(_EXIF_SEGMENT) :] if "exif" in info else content
         elif marker == 0xE1 and content.startswith(_XMP_SEGMENT):
             info["xmp"] = content[len(_XMP_SEGMENT) :]
-        kept.append(data[begin:start])
-        begin = start + 4 + len(content)
-    return Essentials(b"".join([*kept, data[begin:]]), info=info)
+        if not (0xE0 <= marker <= 0xEF or marker == 0xFE) or _says_colours(marker, content):
+            kept.append(data[start:end])
+    scan = data.find(b"\xff", position)
+    return Essentials(b"".join([*kept, data[scan if scan >= 0 else position :]]), info=info)
 
 
 def _says_colours(marker: int, content: bytes) -> bool:
@@ -124,13 +134,10 @@ def _says_colours(marker: int, content: bytes) -> bool:
     )
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Start, marker and content of each segment before the first scan that is whole."""
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of each whole segment before the first scan; garbage between them is passed over."""
     position = 2
-    while position + 4 <= len(data):
-        position = data.find(b"\xff", position)
-        if position < 0 or position + 4 > len(data):
-            return
+    while 0 <= (position := data.find(b"\xff", position)) <= len(data) - 4:
         marker = data[position + 1]
         if marker in (0xD9, 0xDA):
             return
@@ -142,5 +149,5 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
             end = position + 2 + max(int.from_bytes(data[position + 2 : position + 4], "big"), 2)
             if end > len(data):
                 return
-            yield position, marker, data[position + 4 : end]
+            yield position, end
             position = end
