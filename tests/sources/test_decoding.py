@@ -339,19 +339,6 @@ def test_pixels_are_counted_before_they_are_decoded() -> None:
     assert code_of(data) == "too_large"
 
 
-def test_a_size_that_pillow_itself_refuses_is_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", HEIGHT * WIDTH // 3)
-    assert code_of(encoded("webp")) == "too_large"
-
-
-@pytest.mark.parametrize("name", ENCODINGS)
-def test_the_cap_is_ours_and_pillow_does_not_warn_of_its_own(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", HEIGHT * WIDTH - 1)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert decode(encoded(name)).shape == (HEIGHT, WIDTH, 3)
-
-
 def test_bytes_over_the_cap_are_too_large() -> None:
     assert code_of(encoded("png"), max_bytes=50) == "too_large"
 

@@ -12,6 +12,7 @@ from toolkit.models.model import Model
 from toolkit.models.names import ModelName
 from toolkit.models.providers import PROVIDERS
 from toolkit.models.recipes import Recipe
+from toolkit.models.usual_torch import usual_torch
 from toolkit.models.weights import weights_sha256
 from toolkit.models.wrapped import published_weights
 from toolkit.paths import data_catalog, expand
@@ -41,7 +42,9 @@ def load_model(name: str | Path) -> Model:
         Names other than the first two take options, ``?key=value&key=value``: ``n_classes`` (pspnet), ``num_classes``
         (torchvision), ``classes`` (smp); ``weights``, a ``.safetensors`` or ``.pth`` file; ``dataset``, whose classes
         and colours they have; ``seed`` of the random weights where none are given; ``mean`` and ``std`` of the input,
-        each ``r,g,b`` in units of 0…255.
+        each ``r,g,b`` in units of 0…255; ``output=sigmoid`` for a network of one channel that is the logit of one class
+        against all else. Its classes are then the two of ``dataset`` or of the checkpoint; of a checkpoint that names
+        only one, ``background`` and that.
 
     Returns
     -------
@@ -141,7 +144,8 @@ def _recipe_of(name: ModelName) -> Recipe | None:
     """What a provider makes of a name; None if it is nobody's."""
     find = PROVIDERS.get(f"{name.provider}:" if name.provider else name.name)
     try:
-        return find(name) if find else None
+        with usual_torch():
+            return find(name) if find else None
     except ModuleNotFoundError as error:
         remedy = f"; pip install -e '.[{name.provider}]' in the project's folder" if name.provider in _EXTRAS else ""
         raise ImportError(f"model {str(name)!r} needs {error.name!r}, which is not installed{remedy}") from error

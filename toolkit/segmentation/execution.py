@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from toolkit.arguments import choice, flag, whole_number
 from toolkit.models import Model
+from toolkit.models.usual_torch import usual_torch
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -86,16 +87,22 @@ class PreparedNetwork:
 
     def __call__(self, crops: Tensor) -> Tensor:
         """Logits ``(n, n_classes, h, w)`` float32 of crops ``(n, 3, height, width)``, h and w at most theirs."""
-        with _arithmetic(self._execution.precision, self.device):
+        with usual_torch(), torch.inference_mode(), _arithmetic(self._execution.precision, self.device):
             logits = self._call(crops)
         expected = (len(crops), self._model.n_classes)
         if not isinstance(logits, Tensor) or logits.ndim != 4 or logits.shape[:2] != expected:
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
                 f"{self._model.name} gave {given} for {tuple(crops.shape)}; it must give logits "
-                f"({expected[0]}, {expected[1]}, height, width)"
+                f"({expected[0]}, {expected[1]}, height, width){_remedy(given, self._model)}"
             )
         return logits.float()
+
+
+def _remedy(given: object, model: Model) -> str:
+    if isinstance(given, tuple) and len(given) == 4 and given[1] == 1 and model.n_classes == 2:
+        return "; if its only channel is the logit of the second class, give Model a SigmoidNetwork(network)"
+    return ""
 
 
 def quickest_format(device: torch.device, precision: Precision) -> torch.memory_format:

@@ -1,41 +1,21 @@
 """From the bytes of a picture to its pixels: upright RGB ``(height, width, 3)``, or an error that says why not."""
 
-import io
 import threading
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from PIL import (
-    BmpImagePlugin,
-    ExifTags,
-    Image,
-    ImageFile,
-    JpegImagePlugin,
-    PngImagePlugin,
-    TiffImagePlugin,
-    WebPImagePlugin,
-)
+from PIL import Image, ImageFile, TiffImagePlugin
 
-from toolkit.sources.errors import SourceError, too_many_bytes
-from toolkit.sources.formats import ALLOWED_FORMATS, SELF_DELIMITING_FORMATS, ends_early, recognize
+from toolkit.sources.errors import SourceError, too_many_bytes, too_many_pixels
+from toolkit.sources.formats import ALLOWED_FORMATS, SELF_DELIMITING_FORMATS, ends_early, recognize, webp_size
+from toolkit.sources.parsers import Picture, open_picture
 from toolkit.sources.reading import DEFAULT_LIMITS, ReadLimits, read_bytes
-
-# The parsers are named rather than found by PIL.Image.open(formats=...). No other parser sees the bytes either way; but
-# open() judges the size by PIL's own process-wide limit, with a warning that can only be silenced for all threads at
-# once, where our cap is explicit. And a JPEG is a JPEG here: of the several pictures in a phone's MPO file, the first.
-_PARSERS: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
-    "JPEG": JpegImagePlugin.JpegImageFile,
-    "PNG": PngImagePlugin.PngImageFile,
-    "WEBP": WebPImagePlugin.WebPImageFile,
-    "TIFF": TiffImagePlugin.TiffImageFile,
-    "BMP": BmpImagePlugin.BmpImageFile,
-}
 
 _COLOUR_MODES = frozenset({"1", "L", "LA", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"})
 _UNSUPPORTED_BY_PILLOW = ("unsupported", "not yet supported", "unknown pixel mode", "cannot handle")
+_CUT_OFF_FOR_PILLOW = ("truncated", "not enough image data")
 _ALLOWED = f"allowed are {', '.join(ALLOWED_FORMATS)} with 1 to 16 bits per channel and one picture per file"
 
 _WARNINGS_LOCK = threading.Lock()
@@ -90,18 +70,30 @@ def decode_image(data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> 
     and rounded, never clipped; of 16-bit colour Pillow keeps the upper byte. Of an MPO file (phones, stereo cameras)
     the first picture is taken.
     """
-    format_name = _allowed_format(data, uri, limits)
     try:
-        image = _PARSERS[format_name](io.BytesIO(data))
-        _require_decodable(image, format_name, uri, limits)
-        _load(image)
-        picture = _to_rgb(image)
-        orientation = _UPRIGHT.get(_orientation(image))
-        pixels = np.array(picture if orientation is None else picture.transpose(orientation))
-    except (SourceError, MemoryError):
+        return _decoded(data, uri, limits)
+    except Warning:
+        pass
+    # Someone has made errors of warnings, which say nothing of this picture. One thread at a time: the filters of
+    # warnings are the whole process's.
+    with _WARNINGS_LOCK, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _decoded(data, uri, limits)
+
+
+def _decoded(data: bytes, uri: str, limits: ReadLimits) -> npt.NDArray[np.uint8]:
+    format_name = _allowed_format(data, uri, limits)
+    if format_name == "WEBP" and (size := webp_size(data)):
+        _require_size(*size, uri, limits)
+    try:
+        picture = open_picture(format_name, data)
+        _require_decodable(picture, format_name, uri, limits)
+        picture.image.load()
+        upright = _UPRIGHT.get(_orientation(picture))
+        rgb = _to_rgb(picture.image)
+        pixels = np.array(rgb if upright is None else rgb.transpose(upright))
+    except (SourceError, MemoryError, Warning):
         raise
-    except Image.DecompressionBombError as error:
-        raise SourceError("too_large", uri, f"larger than Pillow reads: {error}") from error
     except Exception as error:
         raise _undecodable(error, format_name, data, uri) from error
     if format_name in SELF_DELIMITING_FORMATS and ends_early(format_name, data):
@@ -123,29 +115,20 @@ def _allowed_format(data: bytes, uri: str, limits: ReadLimits) -> str:
     return format_name
 
 
-def _require_decodable(image: ImageFile.ImageFile, format_name: str, uri: str, limits: ReadLimits) -> None:
-    width, height = image.size
+def _require_size(width: int, height: int, uri: str, limits: ReadLimits) -> None:
     if width * height > limits.max_pixels:
-        reason = f"has {width} × {height} pixels, more than max_pixels={limits.max_pixels}; raise ReadLimits.max_pixels"
-        raise SourceError("too_large", uri, reason)
-    n_frames = getattr(image, "n_frames", 1)
+        raise too_many_pixels(uri, width, height, limits.max_pixels)
+
+
+def _require_decodable(picture: Picture, format_name: str, uri: str, limits: ReadLimits) -> None:
+    _require_size(*picture.image.size, uri, limits)
+    n_frames, mode = picture.n_frames, picture.image.mode
     if n_frames > 1:
         what = f"{format_name} with {n_frames} {'pages' if format_name == 'TIFF' else 'frames'}"
         raise SourceError("unsupported_format", uri, f"is a {what}; {_ALLOWED}; split it first")
-    if image.mode not in _COLOUR_MODES and not image.mode.startswith("I;16"):
-        reason = f"has pixels of Pillow's mode {image.mode}; {_ALLOWED}; convert it first"
+    if mode not in _COLOUR_MODES and not mode.startswith("I;16"):
+        reason = f"has pixels of Pillow's mode {mode}; {_ALLOWED}; convert it first"
         raise SourceError("unsupported_format", uri, reason)
-
-
-def _load(image: ImageFile.ImageFile) -> None:
-    limit = Image.MAX_IMAGE_PIXELS
-    if image.format != "TIFF" or limit is None or image.width * image.height <= limit:
-        image.load()
-        return
-    # Of a TIFF alone Pillow warns here. One thread at a time: the filters of warnings are the whole process's.
-    with _WARNINGS_LOCK, warnings.catch_warnings():
-        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-        image.load()
 
 
 def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
@@ -174,11 +157,10 @@ def _grey_to_rgb(image: ImageFile.ImageFile) -> Image.Image:
     return Image.fromarray(grey).convert("RGB")
 
 
-def _orientation(image: ImageFile.ImageFile) -> Any:
-    # Read after loading: a PNG may have its EXIF block behind its pixels. A TIFF is upright by then, and says so.
+def _orientation(picture: Picture) -> Any:
     try:
-        return image.getexif().get(ExifTags.Base.Orientation, 1)
-    except MemoryError:
+        return picture.orientation
+    except (MemoryError, Warning):
         raise
     except Exception:  # noqa: BLE001 - whatever is broken in the EXIF block, the picture itself is fine
         return 1
@@ -186,7 +168,7 @@ def _orientation(image: ImageFile.ImageFile) -> Any:
 
 def _undecodable(error: Exception, format_name: str, data: bytes, uri: str) -> SourceError:
     words = f"{type(error).__name__}: {error}"
-    if "truncated" in words.lower() or ends_early(format_name, data):
+    if any(phrase in words.lower() for phrase in _CUT_OFF_FOR_PILLOW) or ends_early(format_name, data):
         return _truncated(format_name, uri)
     if any(phrase in words.lower() for phrase in _UNSUPPORTED_BY_PILLOW):
         return SourceError(

@@ -56,7 +56,14 @@ class SourceError(ToolkitError):
 
 def too_many_bytes(uri: str, found: str, max_bytes: int) -> SourceError:
     """The error for a file that is larger than `ReadLimits` allow."""
-    return SourceError("too_large", uri, f"has {found}, more than max_bytes={max_bytes}; raise ReadLimits.max_bytes")
+    remedy = "raise ReadLimits(max_bytes=…), which notebooks and commands call max_megabytes"
+    return SourceError("too_large", uri, f"has {found}, more than max_bytes={max_bytes}; {remedy}")
+
+
+def too_many_pixels(uri: str, width: int, height: int, max_pixels: int) -> SourceError:
+    """The error for a picture that is larger than `ReadLimits` allow."""
+    remedy = "raise ReadLimits(max_pixels=…), which notebooks and commands call max_megapixels"
+    return SourceError("too_large", uri, f"has {width} × {height} pixels, more than max_pixels={max_pixels}; {remedy}")
 
 
 class NoImagesError(ToolkitError, ValueError):

@@ -94,6 +94,23 @@ def recognize(data: bytes) -> str | None:
     return next((name for offset, magic, name in _SIGNATURES if data.startswith(magic, offset)), None)
 
 
+def webp_size(data: bytes) -> tuple[int, int] | None:
+    """Width and height of a WebP in pixels, by its header; None where there is none.
+
+    Source: RFC 9649, section 2.7.1 (extended), RFC 6386, section 9.1 (lossy), RFC 9649, section 3.4 (lossless).
+    """
+    first = data[12:16]
+    if first == b"VP8X" and len(data) >= 30:
+        return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+    if first == b"VP8 " and len(data) >= 30:
+        width, height = struct.unpack_from("<HH", data, 26)
+        return width & 0x3FFF, height & 0x3FFF
+    if first == b"VP8L" and len(data) >= 25:
+        (bits,) = struct.unpack_from("<I", data, 21)
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return None
+
+
 def ends_early(format_name: str, data: bytes) -> bool:
     """Whether the structure of a file promises more bytes than there are.
 

@@ -30,10 +30,12 @@ class ReadLimits:
         If a limit is not positive.
     """
 
-    max_pixels: int = 100_000_000
-    """Largest allowed ``width * height`` in pixels, as the file's header states it."""
+    max_pixels: int = 200_000_000
+    """Largest allowed ``width * height`` in pixels, as the file's header states it; by default, what a panorama of
+    20,000 × 10,000 has. Decoding takes about 7 bytes per pixel, of transparent pictures up to 20. Notebooks and commands
+    call it ``max_megapixels``."""
     max_bytes: int = 512 * 2**20
-    """Largest allowed file, in bytes."""
+    """Largest allowed file, in bytes. Notebooks and commands call it ``max_megabytes``."""
     stall_seconds: float = 60.0
     """A server that sends nothing for so long is out of reach."""
     retry_seconds: float = 30.0

@@ -121,7 +121,7 @@ def _write_icechunk(publication: Publication, path: Path) -> None:
 
 def _write_arrays(publication: Publication, store: Store) -> None:
     """Write everything as Zarr arrays that xarray knows for one dataset."""
-    group = zarr.create_group(store, overwrite=True)
+    group = zarr.create_group(store, overwrite=True, zarr_format=3)
     arrays: dict[str, zarr.Array[Any]] = {}
     # Texts have a fixed width where they can: those of a variable one open as a type by which xarray neither selects
     # (`where`) nor finds (`idxmax`).
