@@ -259,6 +259,10 @@ class TestWhichImages:
         segment(described, brightness_model())
         xr.testing.assert_equal(evaluate(described, None, "mask").iou, evaluate(catalog, run_id, masks).iou)
 
+    def test_a_set_of_images_has_no_order_for_a_sequence_of_masks(self, catalog: tk.Catalog, run_id: str) -> None:
+        with pytest.raises(EvaluationError, match="a set has no order"):
+            evaluate(catalog, run_id, MASKS[:2], images={3, 1})
+
     @pytest.mark.parametrize(
         ("images", "message"),
         [
@@ -274,6 +278,50 @@ class TestWhichImages:
     def test_others_do_not_exist(self, catalog: tk.Catalog, run_id: str, images: Any, message: str) -> None:
         with pytest.raises(EvaluationError, match=message):
             evaluate(catalog, run_id, MASKS, images=images)
+
+
+class TestPhotosOfTwoCities:
+    """Numbered alike in two folders; the model is right on all."""
+
+    CITIES = ("bern", "basel")
+
+    @pytest.fixture
+    def cities(self, tmp_path: Path, brightness_model: MakeModel, segment: Segment) -> tk.Catalog:
+        for seed, city in enumerate(self.CITIES):
+            for number in range(3):
+                labels = random_labels(10 * seed + number)
+                write_photo(tmp_path / "photos" / city / f"{number:03}.png", labels)
+                write_mask(tmp_path / "all" / city / f"{number:03}.png", labels)
+        catalog = tk.Catalog.create(tmp_path / "cities.zarr", tmp_path / "photos")
+        segment(catalog, brightness_model())
+        return catalog
+
+    def test_masks_of_one_city_are_of_that_city(self, cities: tk.Catalog, tmp_path: Path) -> None:
+        (tmp_path / "all" / "bern").rename(tmp_path / "masks of bern")
+        (tmp_path / "masks").mkdir()
+        (tmp_path / "masks of bern").rename(tmp_path / "masks" / "bern")
+        for targets in ("masks", "masks/bern", "masks/*/*.png"):
+            result = evaluate(cities, None, tmp_path / targets, on_missing="skip")
+            assert counts(result) == {"evaluated": 3, "without_target": 3}
+            assert float(result.mIoU) == 1.0
+            with pytest.raises(EvaluationError, match=r"3 of 6 images have no mask, such as .*basel/000\.png"):
+                evaluate(cities, None, tmp_path / targets)
+
+    def test_so_are_masks_of_a_city_labelled_in_part(self, cities: tk.Catalog, tmp_path: Path) -> None:
+        (tmp_path / "all" / "basel" / "001.png").unlink()
+        with pytest.raises(EvaluationError, match=r"1 of 6 images have no mask, such as .*basel/001\.png"):
+            evaluate(cities, None, tmp_path / "all")
+        result = evaluate(cities, None, tmp_path / "all", on_missing="skip")
+        assert counts(result) == {"evaluated": 5, "without_target": 1}
+        assert float(result.mIoU) == 1.0
+
+    @pytest.mark.parametrize("on_missing", ["error", "skip"])
+    def test_a_doubt_is_an_error_whatever_may_be_skipped(
+        self, cities: tk.Catalog, tmp_path: Path, on_missing: Any
+    ) -> None:
+        (tmp_path / "all" / "bern").rename(tmp_path / "flat")
+        with pytest.raises(EvaluationError, match=r"flat/000\.png could be the mask of .*basel/.* and of .*bern/"):
+            evaluate(cities, None, tmp_path / "flat", on_missing=on_missing)
 
 
 class TestMissingTargets:

@@ -2,9 +2,11 @@
 
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
 
 from toolkit.arguments import choice, whole_number
 from toolkit.evaluation.correspondence import ClassMapping, Correspondence, match_classes
@@ -54,16 +56,34 @@ def evaluate(
     targets : str, path, mapping, pandas.Series or DataFrame, sequence, or callable
         Where the mask of an image is:
 
-        * a directory: the file below it, at any depth, that is called as the image but for its suffix; with `dataset`,
-          but for the data set's suffixes (``…_leftImg8bit.png`` and ``…_gtFine_labelIds.png``). Of several of one name
-          it is the one whose folders are called most as the image's;
+        * a directory, here or on a server: the file below it, at any depth, that is called as the image but for its
+          suffix; with `dataset`, but for the data set's suffixes (``…_leftImg8bit.png`` and
+          ``…_gtFine_labelIds.png``);
         * a glob pattern such as ``"masks/*_mask.png"``: of the files that it matches the one of which the last ``*``
           is the image's name without its suffix; with `dataset`, the data set's suffixes hold there too;
-        * the name of a covariate of the catalog that holds the paths of masks;
+        * the name of a covariate of the catalog that holds the paths of masks; relative ones start from the folder of
+          the table that it came from, as those of images do;
+        * a table (``"masks.csv"`` and what else `list_images` reads, here or on a server) with the columns ``uri`` and
+          ``target``, or ``uri`` and one other; relative paths in both start from its folder;
         * a mapping, Series or DataFrame by URI (a DataFrame has the masks in a column ``target``, or in its only other
           column);
-        * a sequence with one mask per image: of `images`, if those are given, else of the whole catalog;
+        * a sequence with one mask per image: of `images` in their order, if those are given, else of the whole catalog,
+          whether done or not;
         * a function that is called with a URI, in a thread, and returns a mask or None.
+
+        **A mask is of one image.** Of files found by name, one is the mask of an image if it shares the name, and
+        each folder in which it was found (below the directory, or by a star of the pattern) is a folder of the image,
+        too, in the same order: ``masks/bern/000.png`` is of ``photos/bern/000.jpg``, never of
+        ``photos/basel/000.jpg``. The folder that is named counts as well if some images lie in one called so
+        (``"masks/bern"``). Folders called ``masks``, ``labels``, ``images`` and the like tell nothing, and one that the
+        name begins with need not be there (``ulm/ulm_000001.png``). Zeros in front and the case of letters count,
+        Unicode normal forms do not. Of two masks the one in more folders of the image is meant; of two images that
+        could have one mask, the one whose own folders are all the mask's. What is in doubt then - two photos ``p.jpg``
+        and ``p.png``, or one folder of masks for photos of one name in two folders - is an error that shows both. A
+        mask in folders that no image lies in is taken by its name alone only if one photo, in a plain folder of photos,
+        and one mask are called so, and not by a mere number such as ``000`` or ``IMG_0012``. All images of the catalog
+        count, not only those asked for; of photos that it does not hold nobody can know. In tables, mappings,
+        sequences and covariates, one path given for two images is an error.
 
         A mask is a path (PNG or lossless TIFF; read exactly, never turned or resized) or an array of what the file
         would hold.
@@ -78,7 +98,8 @@ def evaluate(
         Value of masks that is not counted: without `dataset` 255 by default (65535 where 255 is a class); with it what
         its descriptor says, and this one too. A class that is ignored so has no scores, and is in no mean.
     images : iterable of int or str, or array of bool, optional
-        Only these: rows, URIs, or one truth value per image of the catalog; all by default.
+        Only these: rows, URIs, or one truth value per image of the catalog; all by default. No set if `targets` is a
+        sequence: sets have no order.
     on_missing : {"error", "skip"}
         What becomes of an image that is done but has no mask, or one that cannot be read. ``"skip"`` leaves it out and
         counts it.
@@ -111,8 +132,8 @@ def evaluate(
     Raises
     ------
     EvaluationError
-        No image is done or has a target, masks are missing, their sizes differ from the images', the classes do not
-        correspond, or a mask holds values that stand for nothing.
+        No image is done or has a target, masks are missing or could be of several images, their sizes differ from the
+        images', the classes do not correspond, or a mask holds values that stand for nothing.
     SourceError
         A mask cannot be read, unless it may be skipped.
     CatalogError
@@ -126,15 +147,16 @@ def evaluate(
     choice("on_missing", on_missing, get_args(OnMissing))
     whole_number("threads", threads, least=1)
     descriptor = load_dataset(dataset) if isinstance(dataset, str) else dataset
+    if isinstance(images, Set) and isinstance(targets, Sequence | np.ndarray) and not isinstance(targets, str):
+        raise EvaluationError("images: a set has no order, so that masks in a sequence would be of any; give a list")
     selection = select(cat, run_id, images)
     matches = _match_runs(selection.runs, descriptor, classes)
     truth = Truth.of(
         targets,
-        [selection.uri(position) for position in range(len(selection.rows))],
+        selection.images_of_targets,
         matches[0],
         dataset=descriptor,
         ignore_index=ignore_index,
-        covariates=selection.covariates,
         limits=limits,
     )
     measurer = Measurer(cat, [run.run_id for run in selection.runs], matches, truth, border_width)
@@ -197,7 +219,8 @@ def _positions_to_measure(
     if missing and on_missing == "error":
         raise EvaluationError(
             f"targets: {len(missing)} of {len(done)} images have no mask, such as {selection.uri(missing[0])} (looked "
-            f"for: {finder.place}); add the masks, or pass on_missing='skip' to leave these images out"
+            f"for: {finder.looked_for(selection.uri(missing[0]))}); add the masks, or pass on_missing='skip' to leave "
+            "these images out"
         )
     totals.n_without["without_target"] = len(missing)
     return sorted(set(done) - set(missing))
@@ -243,8 +266,9 @@ def _nothing_done(selection: Selection) -> str:
 
 def _nothing_found(selection: Selection, finder: TargetFinder) -> str:
     done = selection.done.nonzero()[0]
+    uri = selection.uri(int(done[0]))
     return (
         f"targets: none of the {len(done)} images that are done has a mask that can be read, such as "
-        f"{selection.uri(int(done[0]))} (looked for: {finder.place}); give a glob pattern such as 'masks/*_mask.png', "
+        f"{uri} (looked for: {finder.looked_for(uri)}); give a glob pattern such as 'masks/*_mask.png', "
         "or a mapping from URI to mask"
     )

@@ -1,6 +1,5 @@
 """The truth of an image: its target found, read, and translated into the classes that are evaluated."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from toolkit.evaluation.correspondence import Correspondence
 from toolkit.evaluation.encoding import MaskDecoder, MaskEncoding
 from toolkit.evaluation.errors import EvaluationError
 from toolkit.evaluation.masks import read_mask
-from toolkit.evaluation.targets import TargetFinder, find_targets
+from toolkit.evaluation.targets import ImagesOfTargets, TargetFinder, find_targets
 from toolkit.models import DatasetDescriptor
 from toolkit.sources import ReadLimits
 from toolkit.sources.reading import DEFAULT_LIMITS
@@ -54,16 +53,15 @@ class Truth:
     def of(
         cls,
         targets: Any,
-        uris: Sequence[str],
+        images: ImagesOfTargets,
         match: Correspondence,
         *,
         dataset: DatasetDescriptor | None,
         ignore_index: int | None,
-        covariates: Mapping[str, Sequence[Any] | np.ndarray] | None = None,
         limits: ReadLimits = DEFAULT_LIMITS,
     ) -> "Truth":
         """The truth that a person names: parameters as for `toolkit.evaluate` and `find_targets`."""
-        finder = find_targets(targets, uris, covariates or {}, dataset)
+        finder = find_targets(targets, images, dataset)
         if dataset is None:
             encoding = MaskEncoding.plain(len(match.class_names), ignore_index)
         else:
