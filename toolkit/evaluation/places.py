@@ -77,8 +77,12 @@ class Places:
         return _telling((*reversed(list(outer)), *found))
 
     def fit(self, mask: MaskFile, uri: str, shared_name: str) -> bool:
-        """Whether the image lies in all folders that the mask's place tells, or its name begins with theirs."""
-        begins = beginnings(shared_name)
+        """Whether the image lies in all folders that the mask's place tells, or its name begins with theirs.
+
+        The latter is for photos that were put into fewer folders; such as lie in others say by these what they are of.
+        """
+        lies_elsewhere = not _in_order(self._differing(uri), mask.folders[self._n_shared(mask, uri) :])
+        begins = set() if lies_elsewhere else beginnings(shared_name)
         told = [name for name in self.told_by(mask, uri) if name not in begins]
         return _in_order(told, split(uri)[self._n_shared(mask, uri) : -1])
 
