@@ -403,6 +403,7 @@ class TestWhatDoesNotFit:
         ("options", "message"),
         [
             ({"on_missing": "ignore"}, "on_missing must be one of 'error', 'skip', not 'ignore'"),
+            ({"other_predictions": "right"}, "other_predictions must be one of 'wrong', 'ignored', not 'right'"),
             ({"threads": 0}, "threads must be a whole number of at least 1"),
             ({"border_width": 0}, "width must be a whole number of at least 1, not 0"),
             ({"dataset": "voc21"}, "voc-21"),
@@ -473,6 +474,64 @@ class TestDataSets:
         assert float(result.precision.sel(class_name="sky")) == 1.0
         assert float(result.iou.sel(class_name="road")) == 0.0
         assert np.isnan(result.iou.sel(class_name="car"))
+
+
+class TestOnlySharedClasses:
+    """road, sky and tree of the model; Cityscapes knows road (0) and sky (10), and calls trees vegetation (8)."""
+
+    PREDICTED = np.array([[0, 0, 1, 1, 2, 2, 0]])
+    TARGET = np.array([[0, 10, 10, 10, 10, 8, 13]], np.uint8)
+
+    @pytest.fixture
+    def shared(self, tmp_path: Path, brightness_model: MakeModel, segment: Segment) -> tk.Catalog:
+        catalog = tk.Catalog.create(tmp_path / "demo.zarr", write_photo(tmp_path / "a.png", self.PREDICTED))
+        segment(catalog, brightness_model())
+        return catalog
+
+    def evaluated(self, catalog: tk.Catalog, **options: Any) -> xr.Dataset:
+        return evaluate(catalog, None, [self.TARGET], dataset="cityscapes-19", **options)
+
+    def test_where_the_truth_is_another_class_nothing_counts(self, shared: tk.Catalog) -> None:
+        result = self.evaluated(shared, classes="shared")
+        assert result.class_name.values.tolist() == ["road", "sky"]
+        assert result.confusion.values.tolist() == [[1, 0, 0], [1, 2, 1]]
+        assert float(result.aAcc) == 3 / 5
+        assert float(result.mIoU) == (1 / 2 + 2 / 4) / 2
+        assert float(result.scored_fraction) == 5 / 7
+        assert "only the 2 that both have" in result.attrs["correspondence"]
+
+    def test_nor_where_the_prediction_is_one_if_asked_for(self, shared: tk.Catalog) -> None:
+        result = self.evaluated(shared, classes="shared", other_predictions="ignored")
+        assert result.confusion.values.tolist() == [[1, 0, 0], [1, 2, 0]]
+        assert float(result.aAcc) == 3 / 4
+        assert float(result.scored_fraction) == 4 / 7
+        assert result.attrs["other_predictions"] == "ignored"
+        with pytest.raises(EvaluationError, match="border_width: is measured where other predictions are wrong"):
+            self.evaluated(shared, classes="shared", other_predictions="ignored", border_width=1)
+
+    def test_with_a_mapping(self, shared: tk.Catalog) -> None:
+        classes = {"tree": "vegetation", "sky": "sky", "road": "road"}
+        result = self.evaluated(shared, classes=classes, only_shared=True)
+        assert result.class_name.values.tolist() == ["road", "vegetation", "sky"]
+        assert float(result.aAcc) == 4 / 6
+        assert float(self.evaluated(shared, classes=classes).aAcc) == 4 / 7
+
+    def test_of_several_runs_only_what_all_of_them_have(
+        self, shared: tk.Catalog, brightness_model: MakeModel, segment: Segment
+    ) -> None:
+        segment(shared, brightness_model(("way", "sky", "road")))
+        runs = [str(run) for run in shared.runs().index]
+        for options in ({}, {"other_predictions": "ignored"}):
+            result = evaluate(shared, runs, [self.TARGET], dataset="cityscapes-19", classes="shared", **options)
+            assert result.class_name.values.tolist() == ["road", "sky"]
+            assert "run" not in result.scored_fraction.dims
+            if options:  # the other run knows what is neither road nor sky of the first two pixels
+                assert result.confusion.sum(["target_class", "predicted_class"]).values.tolist() == [2, 2]
+                assert float(result.scored_fraction) == 2 / 7
+
+    def test_without_it_all_that_is_not_ignored_is_scored(self, catalog: tk.Catalog, run_id: str) -> None:
+        result = evaluate(catalog, run_id, MASKS)
+        assert float(result.scored_fraction) == np.mean(np.stack(MASKS) != 255)
 
 
 class TestSeveralRuns:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from toolkit.arguments import choice, whole_number
-from toolkit.evaluation.correspondence import ClassMapping, Correspondence, match_classes
+from toolkit.evaluation.correspondence import (
+    ClassMapping,
+    Correspondence,
+    match_classes,
+    restrict_to_shared,
+    shared_names,
+)
 from toolkit.evaluation.errors import EvaluationError
 from toolkit.evaluation.measuring import ImageMeasure, Measurer
 from toolkit.evaluation.results import Totals, evaluation_dataset
@@ -28,6 +34,7 @@ if TYPE_CHECKING:
     from toolkit.catalog import Catalog
 
 OnMissing = Literal["error", "skip"]
+OtherPredictions = Literal["wrong", "ignored"]
 
 
 def evaluate(
@@ -37,6 +44,8 @@ def evaluate(
     *,
     dataset: str | DatasetDescriptor | None = None,
     classes: ClassMapping | None = None,
+    only_shared: bool = False,
+    other_predictions: OtherPredictions = "wrong",
     ignore_index: int | None = None,
     images: Images | None = None,
     on_missing: OnMissing = "error",
@@ -91,9 +100,16 @@ def evaluate(
         Name of the data set whose masks these are, one of ``toolkit.models.list_datasets()``: says how they are
         encoded, which values are ignored and what the classes are called. Without it masks hold indices of the model's
         classes.
-    classes : mapping of str to str, or "position", optional
+    classes : mapping of str to str, "position" or "shared", optional
         Class of the data set by class of the model, where neither their names nor the descriptors' mappings say it: see
-        `match_classes`. Names that only some of the runs have are passed over in the others.
+        `match_classes`. Names that only some of the runs have are passed over in the others. ``"shared"``: the classes
+        of one name in the data set and all runs, with `only_shared`.
+    only_shared : bool
+        Measure only the classes that the data set and all runs have: pixels whose true class is another one are not
+        counted (``scored_fraction`` says how many are), as is usual across data sets. Without it they are, and wrong.
+    other_predictions : {"wrong", "ignored"}
+        What becomes of a pixel that counts but is predicted as a class that is none of those measured: it is wrong, as
+        it is in the literature, or left out in all runs, which asks only whether the classes measured are told apart.
     ignore_index : int, optional
         Value of masks that is not counted: without `dataset` 255 by default (65535 where 255 is a class); with it what
         its descriptor says, and this one too. A class that is ignored so has no scores, and is in no mean.
@@ -119,15 +135,16 @@ def evaluate(
         ``aAcc``, ``mAcc``, ``mIoU``, ``mPrecision``, ``mF1``; ``iou``, ``precision``, ``recall``, ``f1`` and
         ``support`` (pixels) over ``class_name``; ``confusion`` (pixels) over ``target_class`` and ``predicted_class``,
         where ``(other)`` is what the data set has no class for; ``border_error`` if `border_width` is given. All from
-        one confusion matrix summed over the images: none is a mean over images. ``n_images`` over ``outcome``
+        one confusion matrix summed over the images: none is a mean over images. ``scored_fraction``: counted pixels
+        per pixel of the masks. ``n_images`` over ``outcome``
         (``evaluated``, ``pending``, ``failed``, ``not_in_every_run``, ``without_target``, ``unreadable_target``) adds
         up to the number of images asked for.
 
         With `per_image`, over ``image`` (rows of the catalog, with ``uri``): ``image_aAcc``, ``image_mIoU``,
         ``image_border_error``, ``image_pixels`` (counted), and ``intersection`` and ``union`` (pixels) by class.
 
-        For several runs all of them over ``run`` first, but for ``support``, ``image_pixels`` and what says of which
-        images they are. The attributes say what was compared with what.
+        For several runs all of them over ``run`` first, but for ``support``, ``image_pixels``, ``scored_fraction`` and
+        what says of which images they are. The attributes say what was compared with what.
 
     Raises
     ------
@@ -145,12 +162,15 @@ def evaluate(
     >>> float(result.mIoU), result.iou.sel(class_name="road")  # doctest: +SKIP
     """
     choice("on_missing", on_missing, get_args(OnMissing))
+    choice("other_predictions", other_predictions, get_args(OtherPredictions))
+    if border_width is not None and other_predictions == "ignored":
+        raise EvaluationError("border_width: is measured where other predictions are wrong; leave one of the two out")
     whole_number("threads", threads, least=1)
     descriptor = load_dataset(dataset) if isinstance(dataset, str) else dataset
     if isinstance(images, Set) and isinstance(targets, Sequence | np.ndarray) and not isinstance(targets, str):
         raise EvaluationError("images: a set has no order, so that masks in a sequence would be of any; give a list")
     selection = select(cat, run_id, images)
-    matches = _match_runs(selection.runs, descriptor, classes)
+    matches = _match_runs(selection.runs, descriptor, classes, only_shared)
     truth = Truth.of(
         targets,
         selection.images_of_targets,
@@ -159,7 +179,8 @@ def evaluate(
         ignore_index=ignore_index,
         limits=limits,
     )
-    measurer = Measurer(cat, [run.run_id for run in selection.runs], matches, truth, border_width)
+    run_ids = [run.run_id for run in selection.runs]
+    measurer = Measurer(cat, run_ids, matches, truth, border_width, count_other=other_predictions == "wrong")
     totals = Totals(measurer.empty(), excluded=truth.decoder.excluded, per_image=per_image)
     for position, measured in read_ahead(
         _positions_to_measure(selection, truth.finder, on_missing, totals),
@@ -177,14 +198,17 @@ def evaluate(
     return evaluation_dataset(selection, matches, totals, several=several).assign_attrs(
         dataset="" if descriptor is None else descriptor.name,
         targets=truth.finder.place,
+        other_predictions=other_predictions,
         **({} if border_width is None else {"border_width": border_width}),
     )
 
 
 def _match_runs(
-    runs: Sequence[SelectedRun], dataset: DatasetDescriptor | None, classes: ClassMapping | None
+    runs: Sequence[SelectedRun], dataset: DatasetDescriptor | None, classes: ClassMapping | None, only_shared: bool
 ) -> list[Correspondence]:
     """What the classes of each run become: the same classes for all."""
+    if classes == "shared" and dataset is not None:
+        classes, only_shared = shared_names([run.class_names for run in runs], dataset), True
     matches = [match_classes(run.class_names, dataset, _classes_of(run, runs, classes)) for run in runs]
     for run, match in zip(runs, matches, strict=True):
         if (match.class_names, match.of_target) != (matches[0].class_names, matches[0].of_target):
@@ -193,7 +217,7 @@ def _match_runs(
                 f"({len(matches[0].class_names)} and {len(match.class_names)}); pass dataset= and classes= so that "
                 "they are, or evaluate them one by one"
             )
-    return matches
+    return restrict_to_shared(matches) if only_shared else matches
 
 
 def _classes_of(run: SelectedRun, runs: Sequence[SelectedRun], classes: ClassMapping | None) -> ClassMapping | None:
