@@ -13,7 +13,7 @@ import xarray as xr
 from PIL import Image
 
 import toolkit as tk
-from toolkit.evaluation import ConfusionMatrix, EvaluationError, border_error, compare_runs, evaluate, score
+from toolkit.evaluation import ConfusionMatrix, EvaluationError, border_error, compare_runs, evaluate, run_table, score
 from toolkit.models import load_dataset
 from toolkit.sources import ReadLimits, SourceError
 
@@ -544,6 +544,20 @@ class TestSeveralRuns:
             xr.testing.assert_equal(part, alone)
         assert float(together.mIoU[0]) > float(together.mIoU[1])
         assert "run" not in together.support.dims
+
+    def test_they_are_rows_of_a_table(self, catalog: tk.Catalog, run_id: str, other_run_id: str) -> None:
+        one = run_table(evaluate(catalog, run_id, {catalog.images().uri.values[0]: MASKS[0]}, on_missing="skip"))
+        assert one.index.tolist() == [run_id]
+        assert one[["evaluated", "without_target"]].values.tolist() == [[1, 4]]
+        both = evaluate(catalog, [run_id, other_run_id], MASKS, border_width=2)
+        table = run_table(both)
+        assert table.index.tolist() == [run_id, other_run_id]
+        assert table.columns.tolist() == [
+            *("model", "aAcc", "mAcc", "mIoU", "mF1", "border_error", "scored_fraction", "evaluated")
+        ]
+        np.testing.assert_array_equal(table.mIoU, both.mIoU)
+        with pytest.raises(EvaluationError, match="give what evaluate returned"):
+            run_table(both[["aAcc"]])
 
     def test_they_can_be_compared(self, catalog: tk.Catalog, run_id: str, other_run_id: str) -> None:
         compared = compare_runs(evaluate(catalog, [run_id, other_run_id], MASKS))

@@ -15,7 +15,7 @@ from toolkit.catalog.opening import check_catalog, check_free, make_catalog
 from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
 from toolkit.catalog.reading import views
 from toolkit.catalog.reading.covariates import Images, images_with_covariates
-from toolkit.catalog.reading.differences import compare_runs
+from toolkit.catalog.reading.differences import compare_results
 from toolkit.catalog.reading.label_maps import read_label_map
 from toolkit.catalog.store.objects import open_store, store_name
 from toolkit.catalog.store.remote import RETRY_SECONDS
@@ -300,7 +300,7 @@ class Catalog(DrivenCatalog):
         >>> compared.sortby("distance").uri[-10:]  # where they differ most  # doctest: +SKIP
         """
         first, second = self.run_results(run_a), self.run_results(run_b)
-        return compare_runs(first, second.over(first.tables), labels=labels)
+        return compare_results(first, second.over(first.tables), labels=labels)
 
     def publish(
         self,
