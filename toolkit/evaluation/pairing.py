@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from toolkit.evaluation.errors import EvaluationError
 from toolkit.evaluation.masks import MASK_SUFFIXES
-from toolkit.evaluation.places import MaskFile, Places, beginnings, host_of, split
+from toolkit.evaluation.places import MaskFile, Places, beginnings, split
 
 _REMEDY = (
     "let the masks lie in folders that are called as those of their images, name the right folder or give a pattern of "
@@ -144,12 +144,11 @@ class Pairing:
         claimants = defaultdict(list)
         by_folder: dict[tuple[str, ...], Mapping[str, Sequence[MaskFile]]] = {}
         for uri in self._images[name]:
-            folders = split(uri)[:-1]
-            host = host_of(folders)
+            host = self._places.host(uri)
             if host not in by_folder:
                 by_folder[host] = self._by_innermost_folder(name, uri)
             # A hundred cities with a photo of one name each are looked up, not compared in pairs.
-            looked_up = {"", *folders, *beginnings(name)}
+            looked_up = {"", *self._places.folders(uri), *beginnings(name)}
             candidates = [mask for folder in looked_up for mask in by_folder[host].get(folder, ())]
             chosen[uri] = self._best(uri, name, candidates)
             for mask in chosen[uri]:
@@ -160,7 +159,7 @@ class Pairing:
         """Masks of one name by the last folder that they tell, empty where they tell none; for images of one host."""
         found = defaultdict(list)
         for mask in self._masks.get(name, ()):
-            found[(self._places.told_by(mask, uri) or [""])[-1]].append(mask)
+            found[(self._places.told_by(mask, uri) or ("",))[-1]].append(mask)
         return found
 
     def _best(self, uri: str, name: str, candidates: Sequence[MaskFile]) -> Sequence[MaskFile]:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise, takewhile
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -28,15 +27,27 @@ class MaskFile:
     """Of each of its folders, from the outermost, whether it was found (below the folder that a person named, or by a
     star of their pattern) and not named."""
 
-    @cached_property
-    def folders(self) -> tuple[str, ...]:
-        """Its folders, from the outermost."""
-        return split(self.uri)[:-1]
 
-    @property
-    def n_named(self) -> int:
-        """How many of its folders are named, above all that were found."""
-        return self.is_found.index(True) if True in self.is_found else len(self.is_found)
+@dataclass(frozen=True)
+class _Side:
+    """A folder of images."""
+
+    folders: tuple[str, ...]
+    """From the outermost."""
+    host: tuple[str, ...]
+    """As of `host_of`."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A folder of masks, as seen from images of a host."""
+
+    told: tuple[str, ...]
+    """Its folders that say which photos its masks are of."""
+    apart: tuple[str, ...]
+    """Its folders below those that are above all images and all masks."""
+    n_shared: int
+    """How many those are."""
 
 
 class Places:
@@ -49,64 +60,89 @@ class Places:
     """
 
     def __init__(self, images: Sequence[str]) -> None:
+        self._sides: dict[str, _Side] = {}
+        self._seen: dict[tuple[object, ...], _Seen] = {}
         # Images of one server, or of this machine, have a folder in common; what is below it can tell them apart.
         self._common: dict[tuple[str, ...], tuple[str, ...]] = {}
-        folders = dict.fromkeys(split(uri)[:-1] for uri in images)
-        for each in folders:
-            host = host_of(each)
-            self._common[host] = _common_start(self._common.get(host, each), each)
-        differing = [each[len(self._common[host_of(each)]) :] for each in folders]
+        for folder, uri in {_folder(uri): uri for uri in images}.items():
+            folders = split(uri)[:-1]
+            side = self._sides[folder] = _Side(folders, host_of(folders))
+            self._common[side.host] = _common_start(self._common.get(side.host, folders), folders)
+        differing = [side.folders[len(self._common[side.host]) :] for side in self._sides.values()]
         self._names = {name for each in differing for name in _telling(each)}
         self._in_all = set.intersection(*map(set, differing)) if differing else set()
         # Places that have a folder of photos, and so may have one of masks beside it.
         self._above_kinds = {name for each in differing for name, below in pairwise(each) if _is_kind(below)}
 
-    def told_by(self, mask: MaskFile, uri: str) -> list[str]:
+    def host(self, uri: str) -> tuple[str, ...]:
+        """Where an image is: see `host_of`."""
+        return self._sides[_folder(uri)].host
+
+    def folders(self, uri: str) -> tuple[str, ...]:
+        """The folders of an image, from the outermost."""
+        return self._sides[_folder(uri)].folders
+
+    def told_by(self, mask: MaskFile, uri: str) -> tuple[str, ...]:
         """Folders of a mask that say of which photo it is, where images lie as this one does."""
-        n_named = mask.n_named
-        named = mask.folders[self._n_shared(mask, uri) : n_named]
-        found = [
-            name
-            for name, is_found in zip(mask.folders[n_named:], mask.is_found[n_named:], strict=True)
-            if is_found or name in self._names
-        ]
-        inner = list(takewhile(_is_kind, reversed(named)))
-        if inner and not self._above_kinds.intersection(named[-len(inner) - 1 : -len(inner)]):
-            return _telling(found)
-        outer = takewhile(lambda name: name in self._names, reversed(named[: len(named) - len(inner)]))
-        return _telling((*reversed(list(outer)), *found))
+        return self._see(mask, uri).told
 
     def fit(self, mask: MaskFile, uri: str, shared_name: str) -> bool:
         """Whether the image lies in all folders that the mask's place tells, or its name begins with theirs.
 
         The latter is for photos that were put into fewer folders; such as lie in others say by these what they are of.
         """
-        lies_elsewhere = not _in_order(self._differing(uri), mask.folders[self._n_shared(mask, uri) :])
-        begins = set() if lies_elsewhere else beginnings(shared_name)
-        told = [name for name in self.told_by(mask, uri) if name not in begins]
-        return _in_order(told, split(uri)[self._n_shared(mask, uri) : -1])
+        seen = self._see(mask, uri)
+        told: Iterable[str] = seen.told
+        if told and _in_order(self._differing(uri), seen.apart):
+            begins = beginnings(shared_name)
+            told = [name for name in told if name not in begins]
+        return _in_order(told, self.folders(uri)[seen.n_shared :])
 
     def are_strange(self, mask: MaskFile, uri: str) -> bool:
         """Whether the mask was found in folders in which no image is told to lie."""
-        return any(name not in self._names for name in self.told_by(mask, uri))
+        return any(name not in self._names for name in self._see(mask, uri).told)
 
     def tell_nothing_of(self, uri: str, mask: MaskFile) -> bool:
         """Whether the image lies in folders of photos only, below what it shares with the folder of masks named."""
-        return not _telling(split(uri)[self._n_shared(mask, uri) : -1])
+        return not _telling(self.folders(uri)[self._see(mask, uri).n_shared :])
 
     def agree(self, mask: MaskFile, uri: str) -> bool:
         """Whether the image's folders, as far as they tell it from others, are all the mask's; there must be some."""
-        folders = mask.folders[self._n_shared(mask, uri) :]
+        folders = self._see(mask, uri).apart
         differing = [name for name in self._differing(uri) if name in folders or name not in self._in_all]
         return bool(differing) and _in_order(differing, folders)
 
-    def _differing(self, uri: str) -> list[str]:
-        folders = split(uri)[:-1]
-        return _telling(folders[len(self._common[host_of(folders)]) :])
+    def _differing(self, uri: str) -> tuple[str, ...]:
+        side = self._sides[_folder(uri)]
+        return _telling(side.folders[len(self._common[side.host]) :])
 
-    def _n_shared(self, mask: MaskFile, uri: str) -> int:
-        """Number of folders above all images and all masks, which say nothing of either."""
-        return len(_common_start(self._common[host_of(split(uri))], mask.folders[: mask.n_named]))
+    def _see(self, mask: MaskFile, uri: str) -> _Seen:
+        """What a mask's folder says, which is the same for all masks of it and for images of one host."""
+        key = (_folder(mask.uri), mask.is_found, self.host(uri))
+        if key not in self._seen:
+            self._seen[key] = self._look(mask, self.host(uri))
+        return self._seen[key]
+
+    def _look(self, mask: MaskFile, host: tuple[str, ...]) -> _Seen:
+        n_named = mask.is_found.index(True) if True in mask.is_found else len(mask.is_found)
+        folders = split(mask.uri)[:-1]
+        n_shared = len(_common_start(self._common[host], folders[:n_named]))
+        found = [
+            name
+            for name, is_found in zip(folders[n_named:], mask.is_found[n_named:], strict=True)
+            if is_found or name in self._names
+        ]
+        named = folders[n_shared:n_named]
+        kinds = list(takewhile(_is_kind, reversed(named)))
+        above = named[: len(named) - len(kinds)]
+        if kinds and not self._above_kinds.intersection(above[-1:]):
+            above = ()
+        told = [*reversed(list(takewhile(lambda name: name in self._names, reversed(above)))), *found]
+        return _Seen(_telling(told), folders[n_shared:], n_shared)
+
+
+def _folder(uri: str) -> str:
+    return uri.rpartition("/")[0]
 
 
 def split(uri: str) -> tuple[str, ...]:
@@ -126,8 +162,8 @@ def beginnings(name: str) -> set[str]:
     return {name[: sign.start()] for sign in re.finditer(r"[\W_]", name)}
 
 
-def _telling(folders: Iterable[str]) -> list[str]:
-    return [name for name in folders if not _is_kind(name)]
+def _telling(folders: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in folders if not _is_kind(name))
 
 
 def _is_kind(folder: str) -> bool:
