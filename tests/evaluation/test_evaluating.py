@@ -439,6 +439,19 @@ class TestDataSets:
             assert int(result.image_pixels[0]) == labels.size - SIZE[1]
             assert result.attrs["dataset"] == name
 
+    def test_values_that_the_data_set_does_not_know_are_said(
+        self, tmp_path: Path, brightness_model: MakeModel, segment: Segment
+    ) -> None:
+        photo = write_photo(tmp_path / "a.png", np.array([[0, 1, 2, 2]]))
+        catalog = tk.Catalog.create(tmp_path / "demo.zarr", photo)
+        segment(catalog, brightness_model())
+        target = np.array([[0, 10, 255, 33]])  # the last one is a label id, no train id
+        with pytest.warns(
+            UserWarning, match=r"25\.00% of .* no class of cityscapes-19 .* such as 33 in the array .*a\.png"
+        ):
+            result = evaluate(catalog, None, [target], dataset="cityscapes-19", classes="shared")
+        assert float(result.scored_fraction) == 0.5
+
     def test_masks_of_colours(self, tmp_path: Path, brightness_model: MakeModel, segment: Segment) -> None:
         dataset = load_dataset("camvid-11")
         colored = load_dataset("camvid-32")

@@ -194,6 +194,13 @@ def evaluate(
     if not totals.counts.confusions[0].n_pixels:
         encoding = "ignore_index" if descriptor is None else f"dataset={descriptor.name!r}"
         warnings.warn(f"not one pixel of {len(totals.rows)} masks is counted: is {encoding} right?", stacklevel=2)
+    if totals.counts.n_strange and descriptor is not None:
+        share = totals.counts.n_strange / totals.counts.n_pixels
+        warnings.warn(
+            f"targets: {share:.2%} of the masks' pixels stand for no class of {descriptor.name} and for nothing that "
+            f"it ignores, such as {totals.counts.strange}; they are not counted. Are these its masks, unchanged?",
+            stacklevel=2,
+        )
     several = not (run_id is None or isinstance(run_id, str))
     return evaluation_dataset(selection, matches, totals, several=several).assign_attrs(
         dataset="" if descriptor is None else descriptor.name,

@@ -27,6 +27,10 @@ class ImageMeasure:
     """One per run, or none."""
     n_pixels: int = 0
     """Of the masks, counted or not."""
+    n_strange: int = 0
+    """Of these, such as stand for nothing, not even for what is ignored."""
+    strange: str = ""
+    """One of their stored values, and where."""
 
     def merge(self, other: "ImageMeasure") -> None:
         """Add the counts of other images."""
@@ -35,6 +39,8 @@ class ImageMeasure:
         for own_border, other_border in zip(self.borders, other.borders, strict=True):
             own_border.merge(other_border)
         self.n_pixels += other.n_pixels
+        self.n_strange += other.n_strange
+        self.strange = self.strange or other.strange
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +84,7 @@ class Measurer:
         if target is None:
             return None
         counts = self.empty()
-        counts.n_pixels = target.indices.size
+        counts.n_pixels, counts.n_strange, counts.strange = target.indices.size, target.n_strange, target.strange
         predictions = []
         for run_id, match in zip(self.run_ids, self.matches, strict=True):
             predictions.append(self._prediction(run_id, match, row, uri))

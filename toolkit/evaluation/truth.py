@@ -24,6 +24,10 @@ class TrueLabels:
     """What messages call it."""
     indices: npt.NDArray[np.unsignedinteger]
     """Index of each pixel's class among those evaluated, or the decoder's ``uncounted``; ``(height, width)``."""
+    n_strange: int = 0
+    """Pixels that are not counted because they stand for nothing, not even for what is ignored."""
+    strange: str = ""
+    """One of their stored values, and where; empty if there are none."""
 
     def check_size(self, shape: tuple[int, ...], whose: str) -> None:
         """Refuse a mask of another size than ``(height, width)``, which is that of `whose`, such as ``"the image"``."""
@@ -86,6 +90,8 @@ class Truth:
         if isinstance(target, str):
             target = read_mask(target, channel=encoding.channel, colors=encoding.colors, limits=self.limits)
         try:
-            return TrueLabels(name, self.decoder.decode(target))
+            indices, strange = self.decoder.decode_with_strange(target)
         except EvaluationError as error:
             raise EvaluationError(f"{name}: {error}") from error
+        example = f"{self.decoder.as_written(int(strange[0]))} in {name}" if strange.size else ""
+        return TrueLabels(name, indices, strange.size, example)
