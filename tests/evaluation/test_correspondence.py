@@ -115,3 +115,49 @@ class TestMistakes:
     def test_other_kinds_are_refused(self) -> None:
         with pytest.raises(EvaluationError, match="classes: 'name' is neither a mapping of class names nor 'position'"):
             match_classes(("car",), CITYSCAPES, "name")  # type: ignore[arg-type]
+
+
+class TestOnlyShared:
+    def test_by_name(self) -> None:
+        match = match_classes(VOC.class_names, ALL_CITYSCAPES, "shared")
+        assert match.class_names == ("person", "car", "bus", "train", "bicycle")
+        assert [match.of_target[ALL_CITYSCAPES.class_names.index(name)] for name in match.class_names] == [
+            0,
+            1,
+            2,
+            3,
+            4,
+        ]
+        assert {index for index in match.of_target if index >= 0} == {0, 1, 2, 3, 4}
+        assert match.of_target.count(-1) == 30
+        assert match.of_prediction[VOC.class_names.index("train")] == 3
+        assert match.of_prediction.count(5) == 16
+        assert match.description == "classes as given; only the 5 that both have"
+
+    def test_with_a_mapping(self) -> None:
+        classes = {"motorbike": "motorcycle", "bus": "bus", "train": "bus"}
+        with pytest.warns(UserWarning, match="'bicycle', 'car', 'person' are classes of the model and of"):
+            match = match_classes(VOC.class_names, CITYSCAPES, classes, only_shared=True)
+        assert match.class_names == ("bus", "motorcycle")
+        assert [match.of_prediction[VOC.class_names.index(name)] for name in ("train", "bus", "motorbike")] == [0, 0, 1]
+
+    def test_of_a_mapping_of_descriptors(self) -> None:
+        ids = tuple(
+            255 if id_ == CITYSCAPES.class_names.index("wall") else id_ for id_ in SYNTHIA.mapping["cityscapes-19"]
+        )
+        dataset = replace(SYNTHIA, mapping={"cityscapes-19": ids})
+        match = match_classes(CITYSCAPES.class_names, dataset, only_shared=True)
+        assert match.class_names == tuple(name for name in CITYSCAPES.class_names if name != "wall")
+        assert match.of_prediction[CITYSCAPES.class_names.index("wall")] == 18
+
+    def test_nothing_is_shared(self) -> None:
+        with pytest.raises(EvaluationError, match=r"camvid-32 has no class of the same name, .* and only_shared=True"):
+            match_classes(VOC.class_names, CAMVID, "shared")
+        with pytest.raises(EvaluationError, match="no data set is named"):
+            match_classes(VOC.class_names, None, "shared")
+
+    def test_the_error_of_classes_that_differ_says_so(self) -> None:
+        with pytest.raises(EvaluationError, match="classes='shared' to measure those of one name only"):
+            match_classes(VOC.class_names, CITYSCAPES)
+        with pytest.raises(EvaluationError, match=r"class of the data set}$"):
+            match_classes(("heaven",), CITYSCAPES)

@@ -78,6 +78,24 @@ class TestDataSets:
         decoder = decoder_of("voc-21", ignore_index=0)
         assert decoder.decode(np.array([[0, 1, 255]], np.uint8)).tolist() == [[255, 1, 255]]
 
+    @pytest.mark.parametrize(
+        ("name", "mask", "strange"),
+        [
+            ("ade20k-150", [[0, 1, 255, 151]], [151]),
+            ("voc-21", [[0, 20, 255, 21, 254]], [21, 254]),
+            ("cityscapes-35", [[0, 33, -1, 255, 34]], [34]),
+            ("camvid-32", [[[0, 0, 0], [64, 128, 64], [1, 2, 3]]], [0x010203]),
+        ],
+    )
+    def test_what_stands_for_nothing_is_told_from_what_is_ignored(
+        self, name: str, mask: list[object], strange: list[int]
+    ) -> None:
+        decoder = decoder_of(name)
+        dtype = np.uint8 if name == "camvid-32" else np.int64
+        indices, found = decoder.decode_with_strange(np.array(mask, dtype))
+        assert found.tolist() == strange
+        assert (indices[-1, -len(strange) :] == decoder.uncounted).all()
+
     def test_what_is_unknown_is_an_error_where_nothing_is_ignored(self) -> None:
         dataset = replace(load_dataset("camvid-32"), ignore_index=None)
         decoder = MaskDecoder(MaskEncoding.of_dataset(dataset), range(32), 32)

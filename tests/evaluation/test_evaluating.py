@@ -13,7 +13,7 @@ import xarray as xr
 from PIL import Image
 
 import toolkit as tk
-from toolkit.evaluation import ConfusionMatrix, EvaluationError, border_error, compare_runs, evaluate, score
+from toolkit.evaluation import ConfusionMatrix, EvaluationError, border_error, compare_runs, evaluate, run_table, score
 from toolkit.models import load_dataset
 from toolkit.sources import ReadLimits, SourceError
 
@@ -259,6 +259,10 @@ class TestWhichImages:
         segment(described, brightness_model())
         xr.testing.assert_equal(evaluate(described, None, "mask").iou, evaluate(catalog, run_id, masks).iou)
 
+    def test_a_set_of_images_has_no_order_for_a_sequence_of_masks(self, catalog: tk.Catalog, run_id: str) -> None:
+        with pytest.raises(EvaluationError, match="a set has no order"):
+            evaluate(catalog, run_id, MASKS[:2], images={3, 1})
+
     @pytest.mark.parametrize(
         ("images", "message"),
         [
@@ -274,6 +278,50 @@ class TestWhichImages:
     def test_others_do_not_exist(self, catalog: tk.Catalog, run_id: str, images: Any, message: str) -> None:
         with pytest.raises(EvaluationError, match=message):
             evaluate(catalog, run_id, MASKS, images=images)
+
+
+class TestPhotosOfTwoCities:
+    """Numbered alike in two folders; the model is right on all."""
+
+    CITIES = ("bern", "basel")
+
+    @pytest.fixture
+    def cities(self, tmp_path: Path, brightness_model: MakeModel, segment: Segment) -> tk.Catalog:
+        for seed, city in enumerate(self.CITIES):
+            for number in range(3):
+                labels = random_labels(10 * seed + number)
+                write_photo(tmp_path / "photos" / city / f"{number:03}.png", labels)
+                write_mask(tmp_path / "all" / city / f"{number:03}.png", labels)
+        catalog = tk.Catalog.create(tmp_path / "cities.zarr", tmp_path / "photos")
+        segment(catalog, brightness_model())
+        return catalog
+
+    def test_masks_of_one_city_are_of_that_city(self, cities: tk.Catalog, tmp_path: Path) -> None:
+        (tmp_path / "all" / "bern").rename(tmp_path / "masks of bern")
+        (tmp_path / "masks").mkdir()
+        (tmp_path / "masks of bern").rename(tmp_path / "masks" / "bern")
+        for targets in ("masks", "masks/bern", "masks/*/*.png"):
+            result = evaluate(cities, None, tmp_path / targets, on_missing="skip")
+            assert counts(result) == {"evaluated": 3, "without_target": 3}
+            assert float(result.mIoU) == 1.0
+            with pytest.raises(EvaluationError, match=r"3 of 6 images have no mask, such as .*basel/000\.png"):
+                evaluate(cities, None, tmp_path / targets)
+
+    def test_so_are_masks_of_a_city_labelled_in_part(self, cities: tk.Catalog, tmp_path: Path) -> None:
+        (tmp_path / "all" / "basel" / "001.png").unlink()
+        with pytest.raises(EvaluationError, match=r"1 of 6 images have no mask, such as .*basel/001\.png"):
+            evaluate(cities, None, tmp_path / "all")
+        result = evaluate(cities, None, tmp_path / "all", on_missing="skip")
+        assert counts(result) == {"evaluated": 5, "without_target": 1}
+        assert float(result.mIoU) == 1.0
+
+    @pytest.mark.parametrize("on_missing", ["error", "skip"])
+    def test_a_doubt_is_an_error_whatever_may_be_skipped(
+        self, cities: tk.Catalog, tmp_path: Path, on_missing: Any
+    ) -> None:
+        (tmp_path / "all" / "bern").rename(tmp_path / "flat")
+        with pytest.raises(EvaluationError, match=r"flat/000\.png could be the mask of .*basel/.* and of .*bern/"):
+            evaluate(cities, None, tmp_path / "flat", on_missing=on_missing)
 
 
 class TestMissingTargets:
@@ -355,6 +403,7 @@ class TestWhatDoesNotFit:
         ("options", "message"),
         [
             ({"on_missing": "ignore"}, "on_missing must be one of 'error', 'skip', not 'ignore'"),
+            ({"other_predictions": "right"}, "other_predictions must be one of 'wrong', 'ignored', not 'right'"),
             ({"threads": 0}, "threads must be a whole number of at least 1"),
             ({"border_width": 0}, "width must be a whole number of at least 1, not 0"),
             ({"dataset": "voc21"}, "voc-21"),
@@ -389,6 +438,19 @@ class TestDataSets:
             assert result.class_name.values.tolist() == list(benchmark.class_names)
             assert int(result.image_pixels[0]) == labels.size - SIZE[1]
             assert result.attrs["dataset"] == name
+
+    def test_values_that_the_data_set_does_not_know_are_said(
+        self, tmp_path: Path, brightness_model: MakeModel, segment: Segment
+    ) -> None:
+        photo = write_photo(tmp_path / "a.png", np.array([[0, 1, 2, 2]]))
+        catalog = tk.Catalog.create(tmp_path / "demo.zarr", photo)
+        segment(catalog, brightness_model())
+        target = np.array([[0, 10, 255, 33]])  # the last one is a label id, no train id
+        with pytest.warns(
+            UserWarning, match=r"25\.00% of .* no class of cityscapes-19 .* such as 33 in the array .*a\.png"
+        ):
+            result = evaluate(catalog, None, [target], dataset="cityscapes-19", classes="shared")
+        assert float(result.scored_fraction) == 0.5
 
     def test_masks_of_colours(self, tmp_path: Path, brightness_model: MakeModel, segment: Segment) -> None:
         dataset = load_dataset("camvid-11")
@@ -427,6 +489,64 @@ class TestDataSets:
         assert np.isnan(result.iou.sel(class_name="car"))
 
 
+class TestOnlySharedClasses:
+    """road, sky and tree of the model; Cityscapes knows road (0) and sky (10), and calls trees vegetation (8)."""
+
+    PREDICTED = np.array([[0, 0, 1, 1, 2, 2, 0]])
+    TARGET = np.array([[0, 10, 10, 10, 10, 8, 13]], np.uint8)
+
+    @pytest.fixture
+    def shared(self, tmp_path: Path, brightness_model: MakeModel, segment: Segment) -> tk.Catalog:
+        catalog = tk.Catalog.create(tmp_path / "demo.zarr", write_photo(tmp_path / "a.png", self.PREDICTED))
+        segment(catalog, brightness_model())
+        return catalog
+
+    def evaluated(self, catalog: tk.Catalog, **options: Any) -> xr.Dataset:
+        return evaluate(catalog, None, [self.TARGET], dataset="cityscapes-19", **options)
+
+    def test_where_the_truth_is_another_class_nothing_counts(self, shared: tk.Catalog) -> None:
+        result = self.evaluated(shared, classes="shared")
+        assert result.class_name.values.tolist() == ["road", "sky"]
+        assert result.confusion.values.tolist() == [[1, 0, 0], [1, 2, 1]]
+        assert float(result.aAcc) == 3 / 5
+        assert float(result.mIoU) == (1 / 2 + 2 / 4) / 2
+        assert float(result.scored_fraction) == 5 / 7
+        assert "only the 2 that both have" in result.attrs["correspondence"]
+
+    def test_nor_where_the_prediction_is_one_if_asked_for(self, shared: tk.Catalog) -> None:
+        result = self.evaluated(shared, classes="shared", other_predictions="ignored")
+        assert result.confusion.values.tolist() == [[1, 0, 0], [1, 2, 0]]
+        assert float(result.aAcc) == 3 / 4
+        assert float(result.scored_fraction) == 4 / 7
+        assert result.attrs["other_predictions"] == "ignored"
+        with pytest.raises(EvaluationError, match="border_width: is measured where other predictions are wrong"):
+            self.evaluated(shared, classes="shared", other_predictions="ignored", border_width=1)
+
+    def test_with_a_mapping(self, shared: tk.Catalog) -> None:
+        classes = {"tree": "vegetation", "sky": "sky", "road": "road"}
+        result = self.evaluated(shared, classes=classes, only_shared=True)
+        assert result.class_name.values.tolist() == ["road", "vegetation", "sky"]
+        assert float(result.aAcc) == 4 / 6
+        assert float(self.evaluated(shared, classes=classes).aAcc) == 4 / 7
+
+    def test_of_several_runs_only_what_all_of_them_have(
+        self, shared: tk.Catalog, brightness_model: MakeModel, segment: Segment
+    ) -> None:
+        segment(shared, brightness_model(("way", "sky", "road")))
+        runs = [str(run) for run in shared.runs().index]
+        for options in ({}, {"other_predictions": "ignored"}):
+            result = evaluate(shared, runs, [self.TARGET], dataset="cityscapes-19", classes="shared", **options)
+            assert result.class_name.values.tolist() == ["road", "sky"]
+            assert "run" not in result.scored_fraction.dims
+            if options:  # the other run knows what is neither road nor sky of the first two pixels
+                assert result.confusion.sum(["target_class", "predicted_class"]).values.tolist() == [2, 2]
+                assert float(result.scored_fraction) == 2 / 7
+
+    def test_without_it_all_that_is_not_ignored_is_scored(self, catalog: tk.Catalog, run_id: str) -> None:
+        result = evaluate(catalog, run_id, MASKS)
+        assert float(result.scored_fraction) == np.mean(np.stack(MASKS) != 255)
+
+
 class TestSeveralRuns:
     def test_each_is_as_it_is_alone(self, catalog: tk.Catalog, run_id: str, other_run_id: str) -> None:
         together = evaluate(catalog, [run_id, other_run_id], MASKS, border_width=2)
@@ -437,6 +557,20 @@ class TestSeveralRuns:
             xr.testing.assert_equal(part, alone)
         assert float(together.mIoU[0]) > float(together.mIoU[1])
         assert "run" not in together.support.dims
+
+    def test_they_are_rows_of_a_table(self, catalog: tk.Catalog, run_id: str, other_run_id: str) -> None:
+        one = run_table(evaluate(catalog, run_id, {catalog.images().uri.values[0]: MASKS[0]}, on_missing="skip"))
+        assert one.index.tolist() == [run_id]
+        assert one[["evaluated", "without_target"]].values.tolist() == [[1, 4]]
+        both = evaluate(catalog, [run_id, other_run_id], MASKS, border_width=2)
+        table = run_table(both)
+        assert table.index.tolist() == [run_id, other_run_id]
+        assert table.columns.tolist() == [
+            *("model", "aAcc", "mAcc", "mIoU", "mF1", "border_error", "scored_fraction", "evaluated")
+        ]
+        np.testing.assert_array_equal(table.mIoU, both.mIoU)
+        with pytest.raises(EvaluationError, match="give what evaluate returned"):
+            run_table(both[["aAcc"]])
 
     def test_they_can_be_compared(self, catalog: tk.Catalog, run_id: str, other_run_id: str) -> None:
         compared = compare_runs(evaluate(catalog, [run_id, other_run_id], MASKS))

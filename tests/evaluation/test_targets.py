@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from toolkit.evaluation import EvaluationError
-from toolkit.evaluation.targets import find_targets
+from toolkit.evaluation.targets import ImagesOfTargets, find_targets
 from toolkit.models import load_dataset
 
 
@@ -25,7 +25,7 @@ def found(
     targets: Any, uris: Sequence[str], dataset: str | None = None, covariates: Mapping[str, Any] | None = None
 ) -> list[Any]:
     descriptor = None if dataset is None else load_dataset(dataset)
-    finder = find_targets(targets, uris, covariates or {}, descriptor)
+    finder = find_targets(targets, ImagesOfTargets(uris, covariates=covariates or {}), descriptor)
     return [finder.find(position, uri) for position, uri in enumerate(uris)]
 
 
@@ -53,8 +53,8 @@ class TestDirectory:
         stem = "val/frankfurt/frankfurt_000000_000294"
         ends = ("_gtFine_color.png", "_gtFine_instanceIds.png", "_gtFine_labelIds.png", "_gtFine_polygons.json")
         masks = touch(tmp_path / "gtFine", *(stem + end for end in ends))
-        images = [f"/data/leftImg8bit/{stem}_leftImg8bit.png", f"/data/small/{stem}_leftImg8bit.jpg"]
-        assert found(tmp_path / "gtFine", images, "cityscapes-35") == [masks[2]] * 2
+        for image in (f"/data/leftImg8bit/{stem}_leftImg8bit.png", f"/data/small/{stem}_leftImg8bit.jpg"):
+            assert found(tmp_path / "gtFine", [image], "cityscapes-35") == [masks[2]]
 
     def test_images_and_masks_in_one_folder(self, tmp_path: Path) -> None:
         image, mask = touch(tmp_path, "0001TP_006690.png", "0001TP_006690_L.png")
@@ -117,6 +117,52 @@ class TestTables:
         with pytest.raises(EvaluationError, match="3 targets for 2 images"):
             found([None] * 3, self.URIS)
 
+    def test_one_mask_of_two_images(self) -> None:
+        one = "/masks/1.png"
+        for targets in ([one, one], dict.fromkeys(self.URIS, one), pd.Series(one, index=list(self.URIS)), "mask"):
+            with pytest.raises(EvaluationError, match=r"1\.png is given as the mask of /photos/a.* and of .*b\.jpg; a"):
+                found(targets, self.URIS, covariates={"mask": [one, one]})
+        assert found(lambda uri: one, self.URIS) == [one, one]
+
+    def test_two_spellings_of_a_uri(self) -> None:
+        with pytest.raises(EvaluationError, match=r"/photos/a\.jpg is there twice, in two spellings"):
+            found({"/photos/a.jpg": "x", "file:///photos/a.jpg": "y"}, self.URIS)
+
+    def test_uris_of_a_mapping_in_another_unicode_normal_form(self) -> None:
+        assert found({"/photos/u\u0308.jpg": "/masks/1.png"}, ["/photos/\u00fc.jpg"]) == ["/masks/1.png"]
+
+    def test_paths_in_a_covariate_start_from_its_tables_folder(self) -> None:
+        images = ImagesOfTargets(
+            ["/photos/a.jpg", "s3://bucket/b.jpg", "s3://bucket/c.jpg", "/photos/d.jpg"],
+            covariates={"mask": ["masks/a.png", "masks/b 1.png", "/c.png", "/masks/d.png"]},
+            bases=lambda column: ["/photos", "s3://bucket/tables", "s3://bucket/tables", "/photos"],
+        )
+        finder = find_targets("mask", images, None)
+        masks = [finder.find(position, uri) for position, uri in enumerate(images.uris)]
+        assert masks == ["/photos/masks/a.png", "s3://bucket/tables/masks/b 1.png", "s3://bucket/c.png", "/masks/d.png"]
+
+    def test_a_table_by_its_path(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir("/")
+        touch(tmp_path, "photos/a.jpg")
+        (tmp_path / "masks.csv").write_text("uri,target\nphotos/a.jpg,masks/1.png\n/photos/b.jpg,\n")
+        assert found(tmp_path / "masks.csv", [str(tmp_path / "photos/a.jpg"), "/photos/b.jpg"]) == [
+            str(tmp_path / "masks/1.png"),
+            None,
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [
+            ("uri\na.jpg\n", r"masks\.csv has no column of masks; it needs the columns 'uri' and 'target'"),
+            ("image,target\na.jpg,1.png\n", "targets: .*needs one column 'uri'"),
+            ("uri,lat,lon\na.jpg,1,2\n", "a column 'target' .* this one has lat, lon"),
+        ],
+    )
+    def test_a_table_by_its_path_without_masks(self, tmp_path: Path, text: str, message: str) -> None:
+        (tmp_path / "masks.csv").write_text(text)
+        with pytest.raises(EvaluationError, match=message):
+            found(tmp_path / "masks.csv", self.URIS)
+
     def test_a_function_of_the_uri(self) -> None:
         results = found(lambda uri: Path(uri.replace("photos", "masks")).with_suffix(".png"), self.URIS)
         assert results == ["/masks/a.png", "/masks/b.png"]
@@ -128,6 +174,14 @@ class TestMistakes:
             EvaluationError, match=r"'gtFin' is neither .* \(the catalog has 'lat', 'mask'\); give a dir"
         ):
             found("gtFin", [], covariates={"lat": [], "mask": []})
+
+    def test_nothing_says_what_to_give(self) -> None:
+        with pytest.raises(EvaluationError, match=r"targets: is empty; give a directory .* \(the catalog has 'mask'\)"):
+            found("", [], covariates={"mask": []})
+
+    def test_a_table_that_is_not_there(self) -> None:
+        with pytest.raises(EvaluationError, match=r"targets: '/nowhere/masks\.csv': the path does not exist"):
+            found("/nowhere/masks.csv", [])
 
     @pytest.mark.parametrize("targets", [None, 7, b"masks"])
     def test_other_kinds_are_refused(self, targets: Any) -> None:

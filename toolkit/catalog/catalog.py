@@ -17,7 +17,7 @@ from toolkit.catalog.publishing.publication import Publication
 from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
 from toolkit.catalog.reading import views
 from toolkit.catalog.reading.covariates import Images, images_with_covariates
-from toolkit.catalog.reading.differences import compare_runs
+from toolkit.catalog.reading.differences import compare_results
 from toolkit.catalog.reading.flags import flags_table
 from toolkit.catalog.reading.label_maps import read_label_map
 from toolkit.catalog.reading.texts import as_text
@@ -411,7 +411,7 @@ class Catalog(EditedCatalog):
         >>> compared.sortby("distance").uri[-10:]  # where they differ most  # doctest: +SKIP
         """
         first, second = map(self.run_results, self._contents.pair(run_a, run_b))
-        return compare_runs(first, second.over(first.tables), labels=labels)
+        return compare_results(first, second.over(first.tables), labels=labels)
 
     def publish(
         self,

@@ -9,7 +9,7 @@ from toolkit.evaluation.errors import EvaluationError
 from toolkit.evaluation.evaluating import evaluate
 from toolkit.evaluation.masks import read_mask
 from toolkit.evaluation.metrics import Scores, score
-from toolkit.evaluation.tables import class_table
+from toolkit.evaluation.tables import class_table, run_table
 
 __all__ = [
     "BorderError",
@@ -24,5 +24,6 @@ __all__ = [
     "evaluate",
     "match_classes",
     "read_mask",
+    "run_table",
     "score",
 ]

@@ -8,8 +8,8 @@ from typing import Literal
 from toolkit.evaluation.errors import EvaluationError
 from toolkit.models import DatasetDescriptor, list_datasets, load_dataset
 
-ClassMapping = Mapping[str, str] | Literal["position"]
-"""Target class by model class, or ``"position"``: the same order under other names."""
+ClassMapping = Mapping[str, str] | Literal["position", "shared"]
+"""Target class by model class; ``"position"``: the same order under other names; ``"shared"``: only equal names."""
 
 _UNCOUNTED = -1
 
@@ -32,6 +32,8 @@ def match_classes(
     model_classes: Sequence[str],
     dataset: DatasetDescriptor | None = None,
     classes: ClassMapping | None = None,
+    *,
+    only_shared: bool = False,
 ) -> Correspondence:
     """Bring together the classes of a model and of a data set.
 
@@ -41,10 +43,13 @@ def match_classes(
         Names of the model's classes, in the order of its label maps.
     dataset : DatasetDescriptor, optional
         The data set whose masks are the targets; without it, they hold indices of the model's classes.
-    classes : mapping of str to str, or "position", optional
+    classes : mapping of str to str, "position" or "shared", optional
         Name of the data set's class by name of the model's; several may become one. A class of the model that is left
         out is always wrong; a class of the data set that no class of the model becomes has IoU 0 where it occurs.
-        ``"position"``: both have the same classes in the same order, under other names.
+        ``"position"``: both have the same classes in the same order, under other names. ``"shared"``: those that have
+        the same name, with `only_shared`.
+    only_shared : bool
+        Evaluate only the classes that both have: where the truth is another one nothing is counted.
 
     Returns
     -------
@@ -63,7 +68,55 @@ def match_classes(
     >>> match_classes(("sky", "road")).of_prediction
     (0, 1)
     """
-    names = tuple(model_classes)
+    if classes == "shared" and dataset is not None:
+        classes, only_shared = shared_names([model_classes], dataset), True
+    match = _match(tuple(model_classes), dataset, classes)
+    return restrict_to_shared([match])[0] if only_shared else match
+
+
+def shared_names(models: Iterable[Sequence[str]], dataset: DatasetDescriptor) -> dict[str, str]:
+    """The classes that all models and the data set have by the same name, as a mapping of each to itself.
+
+    Raises
+    ------
+    EvaluationError
+        There are none.
+    """
+    names = [dataset.class_names[index] for index in _counted(dataset)]
+    shared = {name: name for name in names if all(name in model for model in models)}
+    if not shared:
+        raise EvaluationError(
+            f"classes='shared': {dataset.name} has no class of the same name, it has {_listed(names)}; give "
+            "{model class: class of the data set} and only_shared=True"
+        )
+    return shared
+
+
+def restrict_to_shared(matches: Sequence[Correspondence]) -> list[Correspondence]:
+    """The same correspondences, of which only those classes are evaluated that targets and all models can have.
+
+    Raises
+    ------
+    EvaluationError
+        There are none.
+    """
+    everything = range(len(matches[0].class_names))
+    kept = [i for i in everything if all(i in match.of_target and i in match.of_prediction for match in matches)]
+    if not kept:
+        raise EvaluationError("only_shared: no class of the data set answers to a class of the model; give classes=...")
+    place = {index: new for new, index in enumerate(kept)}
+    return [
+        Correspondence(
+            class_names=tuple(match.class_names[index] for index in kept),
+            of_target=tuple(place.get(index, _UNCOUNTED) for index in match.of_target),
+            of_prediction=tuple(place.get(index, len(kept)) for index in match.of_prediction),
+            description=f"{match.description}; only the {len(kept)} that both have",
+        )
+        for match in matches
+    ]
+
+
+def _match(names: tuple[str, ...], dataset: DatasetDescriptor | None, classes: ClassMapping | None) -> Correspondence:
     if dataset is None:
         if classes is not None:
             raise EvaluationError(
@@ -74,7 +127,7 @@ def match_classes(
     if classes == "position":
         return _by_position(names, dataset)
     if classes is not None:
-        return _as_given(names, dataset, classes)
+        return _as_given(names, dataset, classes)  # type: ignore[arg-type]
     counted = [dataset.class_names[index] for index in _counted(dataset)]
     if set(counted) <= set(names) <= set(dataset.class_names):
         return _into_dataset(dataset, [dataset.class_names.index(name) for name in names], "classes of the same name")
@@ -116,7 +169,7 @@ def _by_position(names: tuple[str, ...], dataset: DatasetDescriptor) -> Correspo
 def _as_given(names: tuple[str, ...], dataset: DatasetDescriptor, classes: Mapping[str, str]) -> Correspondence:
     if not isinstance(classes, Mapping) or not classes:
         raise EvaluationError(
-            f"classes: {classes!r} is neither a mapping of class names nor 'position'; give "
+            f"classes: {classes!r} is neither a mapping of class names nor 'position' or 'shared'; give "
             "{model class: class of the data set}"
         )
     for name, other in classes.items():
@@ -171,6 +224,8 @@ def _difference(names: tuple[str, ...], dataset: DatasetDescriptor) -> str:
     remedy = "pass classes={model class: class of the data set}"
     if len(names) == len(dataset.class_names):
         remedy += ", or classes='position' if they differ in their names only"
+    if len(only_dataset) < len(dataset.class_names):
+        remedy += ", or classes='shared' to measure those of one name only"
     return f"classes do not correspond: {'; '.join(parts)}; {remedy}"
 
 

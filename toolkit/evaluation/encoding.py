@@ -40,11 +40,14 @@ class MaskEncoding:
         """The encoding that a data set's descriptor describes; `ignore_index` is one more value to ignore."""
         label_format = dataset.label_format
         colors = label_format.encoding == "color"
+        stored = label_format.stored_values
+        if colors:
+            stored = tuple(red << 16 | green << 8 | blue for red, green, blue in dataset.palette)
+        # What masks are padded with; and 0 where ids begin at 1.
+        usual = [value for value in (dataset.ignore_index, 0) if value not in (None, *stored)] if not colors else []
         return cls(
-            stored=tuple(red << 16 | green << 8 | blue for red, green, blue in dataset.palette)
-            if colors
-            else label_format.stored_values,
-            ignored=() if ignore_index is None else (ignore_index,),
+            stored=stored,
+            ignored=tuple(value for value in (ignore_index, *usual) if value is not None),
             colors=colors,
             channel=None if colors else label_format.channel,
             ignores_unknown=dataset.ignore_index is not None,
@@ -69,7 +72,7 @@ class MaskDecoder:
         self.dtype: np.dtype[np.unsignedinteger] = np.dtype(np.uint8 if n_evaluated < 254 else np.uint16)
         self.uncounted = int(np.iinfo(self.dtype).max)
         """What `decode` gives where nothing is counted."""
-        self._unknown = self.uncounted if encoding.ignores_unknown else self.uncounted - 1
+        self._unknown = self.uncounted - 1
         meanings = list(zip(encoding.stored, evaluated, strict=True))
         counted = {index for stored, index in meanings if stored not in encoding.ignored}
         self.excluded = tuple(sorted({index for index in evaluated if index >= 0} - counted))
@@ -92,6 +95,13 @@ class MaskDecoder:
         EvaluationError
             The mask has another shape or type, or holds a value that stands for nothing.
         """
+        return self.decode_with_strange(mask)[0]
+
+    def decode_with_strange(self, mask: np.ndarray) -> tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.int64]]:
+        """The same as `decode`, and the stored values of the pixels that stand for nothing but are ignored, ``(n,)``.
+
+        Those are neither classes of a data set nor what its masks are padded with: perhaps they are of another one.
+        """
         values = self._packed(mask)
         indices: npt.NDArray[np.unsignedinteger]
         if self.encoding.colors or values.dtype in (np.uint8, np.uint16):
@@ -100,11 +110,12 @@ class MaskDecoder:
             found, places = np.unique(values, return_inverse=True)
             meanings = [self._indices.get(value, self._unknown) for value in found.tolist()]
             indices = np.array(meanings, dtype=self.dtype)[places.reshape(values.shape)]
-        if not self.encoding.ignores_unknown:
-            wrong = indices == self._unknown
-            if wrong.any():
-                raise self._unknown_value(int(values[wrong][0]))
-        return indices
+        is_strange = indices == self._unknown
+        strange: npt.NDArray[np.int64] = values[is_strange].astype(np.int64)
+        if strange.size and not self.encoding.ignores_unknown:
+            raise self._unknown_value(int(strange[0]))
+        indices[is_strange] = self.uncounted
+        return indices, strange
 
     def _packed(self, mask: np.ndarray) -> np.ndarray:
         """One integer per pixel."""
@@ -133,10 +144,15 @@ class MaskDecoder:
                 table[stored] = index
         return table
 
+    def as_written(self, value: int) -> str:
+        """A stored value in words: a number, or a colour as ``#rrggbb``."""
+        return f"#{value:06x}" if self.encoding.colors else str(value)
+
     def _unknown_value(self, value: int) -> EvaluationError:
         if self.encoding.colors:
             return EvaluationError(
-                f"the mask holds the colour #{value:06x}, which stands for no class; is it of another data set?"
+                f"the mask holds the colour {self.as_written(value)}, which stands for no class; is it of another data "
+                "set?"
             )
         stored = self.encoding.stored
         ignored = "".join(f", and {index} is ignored" for index in self.encoding.ignored)

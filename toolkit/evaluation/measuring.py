@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from toolkit.catalog import Catalog
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class ImageMeasure:
     """The counts of one image, or of many."""
 
@@ -25,6 +25,12 @@ class ImageMeasure:
     """One per run."""
     borders: tuple[BorderError, ...]
     """One per run, or none."""
+    n_pixels: int = 0
+    """Of the masks, counted or not."""
+    n_strange: int = 0
+    """Of these, such as stand for nothing, not even for what is ignored."""
+    strange: str = ""
+    """One of their stored values, and where."""
 
     def merge(self, other: "ImageMeasure") -> None:
         """Add the counts of other images."""
@@ -32,6 +38,9 @@ class ImageMeasure:
             own.merge(others)
         for own_border, other_border in zip(self.borders, other.borders, strict=True):
             own_border.merge(other_border)
+        self.n_pixels += other.n_pixels
+        self.n_strange += other.n_strange
+        self.strange = self.strange or other.strange
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +57,8 @@ class Measurer:
     """Knows what is right."""
     border_width: int | None
     """Pixels on each side of a border; None: borders are not measured."""
+    count_other: bool = True
+    """Whether pixels count that a run predicts as none of the classes measured."""
 
     def empty(self) -> ImageMeasure:
         """Counts of no image."""
@@ -73,12 +84,20 @@ class Measurer:
         if target is None:
             return None
         counts = self.empty()
-        for index, (run_id, match) in enumerate(zip(self.run_ids, self.matches, strict=True)):
-            prediction = self._prediction(run_id, match, row, uri)
-            target.check_size(prediction.shape, f"the label map in run {run_id}")
-            counts.confusions[index].update(prediction, target.indices)
+        counts.n_pixels, counts.n_strange, counts.strange = target.indices.size, target.n_strange, target.strange
+        predictions = []
+        for run_id, match in zip(self.run_ids, self.matches, strict=True):
+            predictions.append(self._prediction(run_id, match, row, uri))
+            target.check_size(predictions[-1].shape, f"the label map in run {run_id}")
+        truth = target.indices
+        if not self.count_other:
+            # All runs are measured on the same pixels.
+            is_other = np.any([prediction == len(self.matches[0].class_names) for prediction in predictions], axis=0)
+            truth = np.where(is_other, self.truth.decoder.uncounted, truth).astype(truth.dtype)
+        for index, prediction in enumerate(predictions):
+            counts.confusions[index].update(prediction, truth)
             if counts.borders:
-                counts.borders[index].update(prediction, target.indices)
+                counts.borders[index].update(prediction, truth)
         return counts
 
     def _prediction(self, run_id: str, match: Correspondence, row: int, uri: str) -> npt.NDArray[np.unsignedinteger]:

@@ -16,7 +16,7 @@ from toolkit.evaluation.selection import Selection
 if TYPE_CHECKING:
     import xarray as xr
 
-_OF_TARGETS = ("support", "image_pixels")
+_OF_TARGETS = ("support", "image_pixels", "scored_fraction")
 """Variables that say something of the targets alone, and are the same for all runs."""
 
 
@@ -70,6 +70,7 @@ def evaluation_dataset(
     datasets = []
     for index, run in enumerate(runs):
         dataset = score(totals.counts.confusions[index], totals.excluded).to_xarray(matches[0].class_names)
+        dataset["scored_fraction"] = totals.counts.confusions[index].n_pixels / max(totals.counts.n_pixels, 1)
         if totals.counts.borders:
             dataset["border_error"] = totals.counts.borders[index].value
         without = {name: totals.n_without[name] for name in ("without_target", "unreadable_target")}

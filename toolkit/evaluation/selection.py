@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from toolkit.evaluation.errors import EvaluationError
+from toolkit.evaluation.targets import ImagesOfTargets
 from toolkit.sources import normalize_uri
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ class SelectedRun:
 class Selection:
     """What is to be measured."""
 
+    catalog: "Catalog"
+    """Where."""
     runs: tuple[SelectedRun, ...]
     """The runs, in the order asked for."""
     uris: tuple[str, ...]
@@ -51,6 +54,17 @@ class Selection:
         """Which of the images asked for are done in every run, ``(n_asked_for,)``."""
         done: npt.NDArray[np.bool_] = np.all([run.status[self.rows] == "done" for run in self.runs], axis=0)
         return done
+
+    @property
+    def images_of_targets(self) -> ImagesOfTargets:
+        """The images asked for, as targets are looked up for them."""
+        asked_for = [self.uri(position) for position in range(len(self.rows))]
+        return ImagesOfTargets(asked_for, self.uris, self.covariates, self.bases)
+
+    def bases(self, column: str) -> Sequence[str | None]:
+        """The folders that relative paths in a covariate start from, ``(n_asked_for,)``; None: the working one."""
+        bases = _bases_of(self.catalog, column, len(self.uris))
+        return [bases[int(row)] for row in self.rows]
 
     def uri(self, position: int) -> str:
         """URI of one of the images asked for."""
@@ -88,7 +102,14 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
         names = tuple(map(str, table.class_name.values))
         runs.append(SelectedRun(str(table.attrs["run_id"]), str(table.attrs["model"]), names, table.status.values))
     rows = _rows(images, uris)
-    return Selection(tuple(runs), uris, rows, {name: values[rows] for name, values in covariates.items()})
+    return Selection(cat, tuple(runs), uris, rows, {name: values[rows] for name, values in covariates.items()})
+
+
+def _bases_of(cat: "Catalog", column: str, n_images: int) -> Sequence[str | None]:
+    """The folder of the table that a covariate came from, per image of the catalog; None where that is not known."""
+    base_of = getattr(cat, "base_of", None)
+    bases = None if base_of is None else base_of(column)
+    return [bases] * n_images if bases is None or isinstance(bases, str) else list(bases)
 
 
 def are_several(run_id: object) -> TypeGuard[Iterable[Any]]:

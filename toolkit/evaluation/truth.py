@@ -1,6 +1,5 @@
 """The truth of an image: its target found, read, and translated into the classes that are evaluated."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from toolkit.evaluation.correspondence import Correspondence
 from toolkit.evaluation.encoding import MaskDecoder, MaskEncoding
 from toolkit.evaluation.errors import EvaluationError
 from toolkit.evaluation.masks import read_mask
-from toolkit.evaluation.targets import TargetFinder, find_targets
+from toolkit.evaluation.targets import ImagesOfTargets, TargetFinder, find_targets
 from toolkit.models import DatasetDescriptor
 from toolkit.sources import ReadLimits
 from toolkit.sources.reading import DEFAULT_LIMITS
@@ -25,6 +24,10 @@ class TrueLabels:
     """What messages call it."""
     indices: npt.NDArray[np.unsignedinteger]
     """Index of each pixel's class among those evaluated, or the decoder's ``uncounted``; ``(height, width)``."""
+    n_strange: int = 0
+    """Pixels that are not counted because they stand for nothing, not even for what is ignored."""
+    strange: str = ""
+    """One of their stored values, and where; empty if there are none."""
 
     def check_size(self, shape: tuple[int, ...], whose: str) -> None:
         """Refuse a mask of another size than ``(height, width)``, which is that of `whose`, such as ``"the image"``."""
@@ -54,16 +57,15 @@ class Truth:
     def of(
         cls,
         targets: Any,
-        uris: Sequence[str],
+        images: ImagesOfTargets,
         match: Correspondence,
         *,
         dataset: DatasetDescriptor | None,
         ignore_index: int | None,
-        covariates: Mapping[str, Sequence[Any] | np.ndarray] | None = None,
         limits: ReadLimits = DEFAULT_LIMITS,
     ) -> "Truth":
         """The truth that a person names: parameters as for `toolkit.evaluate` and `find_targets`."""
-        finder = find_targets(targets, uris, covariates or {}, dataset)
+        finder = find_targets(targets, images, dataset)
         if dataset is None:
             encoding = MaskEncoding.plain(len(match.class_names), ignore_index)
         else:
@@ -88,6 +90,8 @@ class Truth:
         if isinstance(target, str):
             target = read_mask(target, channel=encoding.channel, colors=encoding.colors, limits=self.limits)
         try:
-            return TrueLabels(name, self.decoder.decode(target))
+            indices, strange = self.decoder.decode_with_strange(target)
         except EvaluationError as error:
             raise EvaluationError(f"{name}: {error}") from error
+        example = f"{self.decoder.as_written(int(strange[0]))} in {name}" if strange.size else ""
+        return TrueLabels(name, indices, strange.size, example)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from streetscenes import Scene
 from toolkit.evaluation import EvaluationError, match_classes
 from toolkit.evaluation.correspondence import ClassMapping
+from toolkit.evaluation.targets import ImagesOfTargets
 from toolkit.evaluation.truth import Truth
 from toolkit.models import DatasetDescriptor, Model, load_dataset
 from toolkit.segmentation.pixels import checked_pixels
@@ -92,7 +93,7 @@ def labelled_images(
     descriptor = load_dataset(dataset) if isinstance(dataset, str) else dataset
     match = match_classes(model.class_names, descriptor, classes)
     names = [normalize_uri(one) if isinstance(one, str | os.PathLike) else f"image {i}" for i, one in enumerate(given)]
-    truth = Truth.of(targets, names, match, dataset=descriptor, ignore_index=ignore_index)
+    truth = Truth.of(targets, ImagesOfTargets(names), match, dataset=descriptor, ignore_index=ignore_index)
     return LabelledImages(
         images=tuple(_labelled(image, i, names[i], truth) for i, image in enumerate(given)),
         n_classes=len(match.class_names),
@@ -122,8 +123,9 @@ def _labelled(image: Any, number: int, name: str, truth: Truth) -> LabelledImage
     pixels = _pixels(image, number, name)
     target = truth.read(number, name)
     if target is None:
-        place = truth.finder.place
-        raise EvaluationError(f"targets: {name} has no mask (looked for: {place}); add it, or leave the image out")
+        raise EvaluationError(
+            f"targets: {name} has no mask (looked for: {truth.finder.looked_for(name)}); add it, or leave the image out"
+        )
     target.check_size(pixels.shape[:2], "the image")
     return LabelledImage(pixels, target.indices)
 

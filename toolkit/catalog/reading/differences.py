@@ -19,7 +19,7 @@ _NAMES = (
 )
 
 
-def compare_runs(run_a: RunResults, run_b: RunResults, *, labels: bool = False) -> xr.Dataset:
+def compare_results(run_a: RunResults, run_b: RunResults, *, labels: bool = False) -> xr.Dataset:
     """Compare two runs over the same images; see `Catalog.compare`."""
     first, second = _read_run(run_a), _read_run(run_b)
     both = np.flatnonzero((first.status == DONE) & (second.status == DONE))
