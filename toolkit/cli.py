@@ -9,6 +9,9 @@ import click
 
 import toolkit
 
+_INTERRUPTED = 130
+"""Exit status of what SIGINT ended, as shells have it."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(toolkit.__version__, prog_name="segscape")
@@ -129,7 +132,9 @@ def publish(catalog: str, target: str, run_id: str | None, overwrite: bool, part
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Whether everything is also seen mirrored.")
 @click.option("--crop-size", type=int, help="Side of the tiles, pixels [the preset's].")
 @click.option("--stride", type=int, help="Pixels between neighbouring tiles [the preset's].")
-@click.option("--sample", default=5, show_default=True, help="How many images are segmented to find out.")
+@click.option("--engines", default=1, show_default=True, help="How many engines there will be.")
+@click.option("--seconds", default=30.0, show_default=True, help="How long it may take to find out.")
+@click.option("--sample", default=20, show_default=True, help="How many images are looked at, if there is time.")
 def estimate(
     images: str,
     name: str | None,
@@ -138,9 +143,11 @@ def estimate(
     flip: bool,
     crop_size: int | None,
     stride: int | None,
+    engines: int,
+    seconds: float,
     sample: int,
 ) -> None:
-    """Segment a few of IMAGES, and print how long all will take and how much disk. Nothing is written.
+    """Try a few of IMAGES, and print how long all will take and how much disk. Nothing is written.
 
     IMAGES is a catalog, or a directory, glob or table of images that will make one. The defaults are those of
     notebooks/segment.ipynb.
@@ -160,13 +167,17 @@ def estimate(
             raise ValueError(f"{data_catalog()} holds no models; is SEGSCAPE_DATA_CATALOG right? Or give --model")
         factors = tuple(float(scale) for scale in scales.split(","))
         protocol = Protocol.preset(preset, scales=factors, flip=flip, **sides)
+        click.echo("looking at the images, loading the model", err=True)
         is_catalog = "://" in images or (Path(expand(images)) / "zarr.json").exists()
         cat = Catalog.open(images) if is_catalog else Catalog.create(MemoryStore(), images)
         model = load_model(name or list_models()[0])
         model.network.to("cuda" if torch.cuda.is_available() else "cpu")
-        click.echo(estimate(cat, model, protocol, sample=sample))
+        click.echo(estimate(cat, model, protocol, engines=engines, seconds=seconds, sample=sample))
     except (CatalogError, ImportError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted; nothing was written", err=True)
+        raise SystemExit(_INTERRUPTED) from None
 
 
 @main.command(short_help="Check the installation.")

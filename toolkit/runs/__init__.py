@@ -1,6 +1,7 @@
 """Segment a catalog on engines: resume, cancel, watch."""
 
-from toolkit.runs.estimation import Estimate, estimate
+from toolkit.runs.estimates import Estimate
+from toolkit.runs.estimation import estimate
 from toolkit.runs.events import (
     BatchEnded,
     Counted,
