@@ -8,9 +8,7 @@ from pathlib import Path
 import click
 
 import toolkit
-
-_INTERRUPTED = 130
-"""Exit status of what SIGINT ended, as shells have it."""
+from toolkit.interrupts import INTERRUPTED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -50,10 +48,9 @@ def run(
         run_notebook(notebook, output, values, html)
     except NotebookError as error:
         raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        raise click.ClickException(
-            "interrupted; what was finished is kept, the same command goes on from there"
-        ) from None
+    except KeyboardInterrupt as error:
+        click.echo(f"{error}\nWhat was finished is kept; the same command goes on from there.".lstrip(), err=True)
+        raise SystemExit(INTERRUPTED) from None
     click.echo(f"executed notebook: {output}" + (f"\npage: {html}" if html else ""))
 
 
@@ -177,7 +174,7 @@ def estimate(
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:
         click.echo("\ninterrupted; nothing was written", err=True)
-        raise SystemExit(_INTERRUPTED) from None
+        raise SystemExit(INTERRUPTED) from None
 
 
 @main.command(short_help="Check the installation.")

@@ -91,6 +91,8 @@ class Costs:
         """Whether every shape that is of any weight was measured."""
         self._model, self._work, self._sharing, self._clock = model, work, sharing, clock
         self._device = device_of(model)
+        # First, as they set the allocator up, and compile what has to be compiled.
+        self._segmenters = [self._segmenter(model) for _ in range(sharing.at_once)]
         self._network = PreparedNetwork(model, work.execution)
         self._crops: dict[Size, float] = {}
         """Seconds per crop of each shape."""
@@ -159,10 +161,6 @@ class Costs:
         for level in levels(*size, protocol, rules=self._model.rules):
             shapes[level.crop] += len(level.tops) * len(level.lefts) * (2 if protocol.flip else 1)
         return shapes
-
-    @functools.cached_property
-    def _segmenters(self) -> list[Segmenter]:
-        return [self._segmenter(self._model) for _ in range(self._sharing.at_once)]
 
     def _segmenter(self, model: Model) -> Segmenter:
         work = self._work
