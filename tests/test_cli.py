@@ -279,7 +279,7 @@ class TestEstimate:
         result = segscape("estimate", tmp_path / "demo.zarr", *given)
         assert result.exit_code == 0, result.output
         assert "2 of 2 images are pending for deeplabv3-mobilenetv2-voc at scales 0.5, 1\n" in result.output
-        assert "measured with 2 images of 2" in result.output
+        assert "on 2 images" in result.output
         assert catalog.runs().empty
 
     def test_before_there_is_a_catalog(self, small_photos: list[Path], tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 import toolkit
+from toolkit.interrupts import INTERRUPTED
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -47,10 +48,9 @@ def run(
         run_notebook(notebook, output, values, html)
     except NotebookError as error:
         raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
-        raise click.ClickException(
-            "interrupted; what was finished is kept, the same command goes on from there"
-        ) from None
+    except KeyboardInterrupt as error:
+        click.echo(f"{error}\nWhat was finished is kept; the same command goes on from there.".lstrip(), err=True)
+        raise SystemExit(INTERRUPTED) from None
     click.echo(f"executed notebook: {output}" + (f"\npage: {html}" if html else ""))
 
 
@@ -137,7 +137,9 @@ def publish(catalog: str, target: str, run_id: str | None, overwrite: bool, part
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Whether everything is also seen mirrored.")
 @click.option("--crop-size", type=int, help="Side of the tiles, pixels [the preset's].")
 @click.option("--stride", type=int, help="Pixels between neighbouring tiles [the preset's].")
-@click.option("--sample", default=5, show_default=True, help="How many images are segmented to find out.")
+@click.option("--engines", default=1, show_default=True, help="How many engines there will be.")
+@click.option("--seconds", default=30.0, show_default=True, help="How long it may take to find out.")
+@click.option("--sample", default=20, show_default=True, help="How many images are looked at, if there is time.")
 def estimate(
     images: str,
     name: str | None,
@@ -146,9 +148,11 @@ def estimate(
     flip: bool,
     crop_size: int | None,
     stride: int | None,
+    engines: int,
+    seconds: float,
     sample: int,
 ) -> None:
-    """Segment a few of IMAGES, and print how long all will take and how much disk. Nothing is written.
+    """Try a few of IMAGES, and print how long all will take and how much disk. Nothing is written.
 
     IMAGES is a catalog, or a directory, glob or table of images that will make one. The defaults are those of
     notebooks/segment.ipynb.
@@ -168,13 +172,17 @@ def estimate(
             raise ValueError(f"{data_catalog()} holds no models; is SEGSCAPE_DATA_CATALOG right? Or give --model")
         factors = tuple(float(scale) for scale in scales.split(","))
         protocol = Protocol.preset(preset, scales=factors, flip=flip, **sides)
+        click.echo("looking at the images, loading the model", err=True)
         is_catalog = "://" in images or (Path(expand(images)) / "zarr.json").exists()
         cat = Catalog.open(images) if is_catalog else Catalog.create(MemoryStore(), images)
         model = load_model(name or list_models()[0])
         model.network.to("cuda" if torch.cuda.is_available() else "cpu")
-        click.echo(estimate(cat, model, protocol, sample=sample))
+        click.echo(estimate(cat, model, protocol, engines=engines, seconds=seconds, sample=sample))
     except (CatalogError, ImportError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("\ninterrupted; nothing was written", err=True)
+        raise SystemExit(INTERRUPTED) from None
 
 
 @main.command(short_help="Check the installation.")

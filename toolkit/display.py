@@ -33,17 +33,20 @@ class LiveDisplay:
         self._shown_at = float("-inf")
         self._lock = threading.Lock()  # the driver's thread and the person's may both have news
 
-    def show(self, state: object) -> None:
+    def show(self, state: object, *, at_once: bool = False) -> None:
         """Show a state, or keep it for `finish` if another was shown a moment ago.
 
         Parameters
         ----------
         state : object
-            Has ``__str__`` and, for notebooks, ``_repr_html_``.
+            Has ``__str__``; for notebooks ``_repr_html_``; and it may have ``fitted(width)``, a line for a terminal of
+            that many characters.
+        at_once : bool
+            Whether a person waits for it.
         """
         with self._lock:
             self._waiting = state
-            if time.monotonic() - self._shown_at >= self._interval():
+            if at_once or time.monotonic() - self._shown_at >= self._interval():
                 self._write()
 
     def finish(self) -> None:
@@ -69,7 +72,10 @@ class LiveDisplay:
         elif self._stream.isatty():
             self._shown = str(state)
             # A line that wraps could not be rewritten; the whole of it is shown at the end.
-            print(f"\r\x1b[2K{self._shown[: _terminal_width()]}", end="", file=self._stream, flush=True)
+            width = _terminal_width()
+            fit = getattr(state, "fitted", None)
+            line = fit(width) if fit is not None else self._shown
+            print(f"\r\x1b[2K{line[:width]}", end="", file=self._stream, flush=True)
         else:
             print(state, file=self._stream, flush=True)
 

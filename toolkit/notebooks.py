@@ -1,11 +1,13 @@
 """Notebooks as commands: parameters checked before anything runs, papermill to run them, progress on the terminal."""
 
+import asyncio
 import contextlib
 import difflib
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from toolkit.display import LiveDisplay
 from toolkit.errors import ToolkitError
 
 _ENGINE = "segscape"
+_INTERRUPTS = ("KeyboardInterrupt", "CancelledError")
+"""What a cell that was interrupted raises: the second in what it awaits."""
+_MOST_INTERRUPTS = 2
 _QUIET = ["--IPKernelApp.log_level=50"]  # a newcomer's terminal is for the notebook's own words; it holds its errors
 
 
@@ -153,6 +158,8 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     ------
     NotebookError
         The output is the notebook itself, or a cell raised: what was written holds everything up to there.
+    KeyboardInterrupt
+        SIGINT or SIGTERM came, which interrupts the cell that runs; a second one does so again.
     """
     if Path(output).resolve() == Path(notebook).resolve():
         raise NotebookError(f"the output would replace the notebook {str(notebook)!r}; choose another path")
@@ -168,6 +175,8 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     except PapermillMissingParameterException as error:
         raise NotebookError(f"output {str(output)!r} names a parameter that was not given: {error}") from error
     except PapermillExecutionError as error:
+        if error.ename in _INTERRUPTS:
+            raise KeyboardInterrupt(error.evalue) from None
         raise NotebookError(f"{error.ename}: {error.evalue}\nThe executed notebook is {output}") from error
     if html is not None:
         _write_html(Path(output), Path(html))
@@ -189,6 +198,24 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._live = LiveDisplay()
+        self._n_interrupts = 0
+        self._interrupting: set[asyncio.Future[Any]] = set()
+
+    @contextlib.asynccontextmanager
+    async def async_setup_kernel(self, **kwargs: Any) -> AsyncGenerator[None, None]:
+        """As nbclient does it, which on a signal ends the kernel; here the signal interrupts the cell that runs."""
+        async with super().async_setup_kernel(**kwargs):
+            with contextlib.suppress(RuntimeError, NotImplementedError):  # not in the main thread; Windows
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
+            yield
+
+    def _interrupt(self) -> None:
+        self._n_interrupts += 1
+        ending = self._n_interrupts > _MOST_INTERRUPTS
+        asked = asyncio.ensure_future(self._async_cleanup_kernel() if ending else self.km.interrupt_kernel())
+        self._interrupting.add(asked)
+        asked.add_done_callback(self._interrupting.discard)
 
     def process_message(self, message: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         content = message["content"]

@@ -1,8 +1,11 @@
 """The handle of anything that takes long: a thread at work, its progress, and what may be asked of it meanwhile."""
 
 import asyncio
+import atexit
 import concurrent.futures.thread  # noqa: F401  it registers its end at exit, which must be before ours
 import contextlib
+import os
+import sys
 import threading
 import traceback
 import warnings
@@ -13,8 +16,14 @@ from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
 from toolkit.display import LiveDisplay
 from toolkit.errors import ToolkitError
+from toolkit.interrupts import INTERRUPTED, in_one_line, interrupts_call
 
 _SECONDS_BETWEEN_LOOKS = 1.0
+_SECONDS_TO_STOP = 5.0
+"""What is given up has so long to say what was finished; a call of the network cannot be broken off."""
+_SECONDS_OF_A_MOMENT = 0.2
+
+_HINT = "interrupt again to stop now"
 
 State = Literal["running", "paused", "cancelling", "finished", "cancelled", "stopped"]
 
@@ -27,8 +36,8 @@ class OperationError(ToolkitError, RuntimeError):
 class Asked:
     """Somebody has asked for something; what is in progress is brought to its end first."""
 
-    what: Literal["cancel", "pause", "resume"]
-    """What for."""
+    what: Literal["cancel", "stop", "pause", "resume"]
+    """What for; ``"stop"`` is to cancel at once."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,10 @@ class Operation(Generic[Progress]):
         """Set once the operation was asked to stop: begin nothing new."""
         self.paused = threading.Event()
         """Set while the operation is asked to begin nothing new for now."""
+        self.stopped = threading.Event()
+        """Set once the operation was asked to give up what is in progress, too."""
+        self.interrupted = False
+        """Whether somebody who waits for it has interrupted that."""
         self._name = name
         self._counter = counter
         self._observers: list[Callable[[Any], None]] = list(observers)
@@ -120,7 +133,7 @@ class Operation(Generic[Progress]):
         _wait_for_at_exit(self)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Wait for the end, showing the progress. An interrupt cancels, cleanly.
+        """Wait for the end, showing the progress. An interrupt cancels, cleanly; a second one stops at once.
 
         Parameters
         ----------
@@ -134,15 +147,14 @@ class Operation(Generic[Progress]):
         TimeoutError
             The work goes on after ``timeout`` seconds. It is not cancelled by that.
         KeyboardInterrupt
-            After what was in progress has been finished and written.
+            After what was in progress has been finished and written, or given up.
         """
         self._show_once()
         try:
             ended = self._ended.wait(timeout)
         except KeyboardInterrupt:
-            self.cancel()
-            self._ended.wait()
-            raise
+            self._end_interrupted()
+            raise in_one_line(KeyboardInterrupt(), f"interrupted: {self.progress}") from None
         if not ended:
             raise TimeoutError(f"{self._name} goes on after {timeout:g} seconds: {self.progress}")
         self._raise()
@@ -150,7 +162,8 @@ class Operation(Generic[Progress]):
     def __await__(self) -> Generator[Any, None, None]:
         """Wait for the end as `wait` does, while a notebook's kernel serves its widgets.
 
-        If what awaits it is cancelled, as by ``asyncio.wait_for``, so is the operation, cleanly.
+        If what awaits it is cancelled, as by ``asyncio.wait_for`` or an interrupt, so is the operation, cleanly; a
+        second interrupt stops it at once.
         """
         return self._awaited().__await__()
 
@@ -160,17 +173,53 @@ class Operation(Generic[Progress]):
         end = asyncio.Event()
         self._call_at_end(lambda: loop.call_soon_threadsafe(end.set))
         try:
-            await end.wait()
+            while not end.is_set():  # a kernel's loop that sleeps is not woken by an interrupt
+                await _passed(end)
         except asyncio.CancelledError:  # an interrupt of the cell
+            self.interrupted = True
             self.cancel()
-            await end.wait()
-            raise
+            # Kernels take no second interrupt of a cell.
+            with interrupts_call(lambda: loop.call_soon_threadsafe(self.cancel, True)):
+                await self._end_of_awaited(end)
+            raise in_one_line(asyncio.CancelledError(), f"interrupted: {self.progress}") from None
         self._raise()
 
-    def cancel(self) -> None:
-        """Begin nothing new. What is in progress is finished and written; `wait` tells when that has happened."""
+    async def _end_of_awaited(self, end: asyncio.Event) -> None:
+        given_up: float | None = None
+        loop = asyncio.get_running_loop()
+        while not end.is_set() and (given_up is None or loop.time() < given_up):
+            if given_up is None and self.stopped.is_set():
+                given_up = loop.time() + _SECONDS_TO_STOP
+            try:
+                await _passed(end)
+            except asyncio.CancelledError:  # once more
+                self.cancel(at_once=True)
+
+    def _end_interrupted(self) -> None:
+        """Wait for the end of what is in progress; a second interrupt has that given up."""
+        self.interrupted = True
+        try:
+            self.cancel()
+            self._ended.wait()
+        except KeyboardInterrupt:
+            with contextlib.suppress(KeyboardInterrupt):
+                self.cancel(at_once=True)
+                self._ended.wait(_SECONDS_TO_STOP)
+
+    def cancel(self, at_once: bool = False) -> None:
+        """Begin nothing new. What is in progress is finished and written; `wait` tells when that has happened.
+
+        Parameters
+        ----------
+        at_once : bool
+            What is in progress is given up, too; what was finished is kept.
+        """
+        if self.ended:
+            return
         self.cancelled.set()
-        self.emit(Asked("cancel"))
+        if at_once:
+            self.stopped.set()
+        self.emit(Asked("stop" if at_once else "cancel"))
 
     def pause(self) -> None:
         """Begin nothing new for now. What is in progress is finished and written; `resume` goes on."""
@@ -244,6 +293,12 @@ class Operation(Generic[Progress]):
                     self._when_ended.pop()()
 
 
+async def _passed(end: asyncio.Event) -> None:
+    """Wait for it, for a moment."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(end.wait(), _SECONDS_OF_A_MOMENT)
+
+
 class _Display:
     """The observer that a person sees. Whoever was watching may close the terminal, or the notebook."""
 
@@ -253,9 +308,29 @@ class _Display:
 
     def __call__(self, event: object) -> None:
         progress = self._operation.progress
-        self._shown.show(progress)
+        hint = self._operation.interrupted and not progress.ended and not self._operation.stopped.is_set()
+        self._shown.show(_Hinted(progress) if hint else progress, at_once=isinstance(event, Asked))
         if progress.ended:
             self._shown.finish()
+
+
+class _Hinted:
+    """A progress, and what may be done about it."""
+
+    def __init__(self, progress: Any) -> None:
+        self._progress = progress
+
+    def __str__(self) -> str:
+        return f"{self._progress}; {_HINT}"
+
+    def fitted(self, width: int) -> str:
+        """In so many characters, as far as that is possible."""
+        fit = getattr(self._progress, "fitted", None)
+        room = width - len(_HINT) - 2
+        return f"{fit(room) if fit else str(self._progress)[:room]}; {_HINT}"[:width]
+
+    def _repr_html_(self) -> str:
+        return f"{self._progress._repr_html_()}<div>{_HINT}</div>"
 
 
 _running: set[Operation[Any]] = set()
@@ -282,12 +357,19 @@ def _wait_for_all() -> None:
         for operation in operations:
             operation.cancel()
         for operation in operations:
-            operation._ended.wait()
-        raise
+            if not (operation.ended or operation.stopped.is_set()):
+                operation._end_interrupted()
+    if any(operation.interrupted for operation in operations):
+        # As Python ends a script that was interrupted, but without waiting for threads: what was given up may be in a
+        # call that takes minutes.
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)
 
 
 def _wait_for(operation: Operation[Any]) -> None:
-    while not operation.ended:
+    while not (operation.ended or operation.stopped.is_set()):
         if operation.paused.is_set():  # nobody is left who could resume it
             operation.cancel()
         with contextlib.suppress(TimeoutError):

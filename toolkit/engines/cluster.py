@@ -162,6 +162,12 @@ class Cluster:
         return len(self.ids)
 
     @property
+    def n_wanted(self) -> int:
+        """How many engines there are to be: those that were asked for, or of a cluster that someone else keeps, those
+        there are."""
+        return self.n_engines if self._keeper is None or self._stopped else self._keeper.n
+
+    @property
     def ids(self) -> list[int]:
         """The ids of the engines that are registered now. The id of an engine that died is not used again."""
         return [] if self._stopped else list(self._client.ids)

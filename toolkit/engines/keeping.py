@@ -67,6 +67,11 @@ class Keeper:
         return self
 
     @property
+    def n(self) -> int:
+        """How many engines there are to be."""
+        return self._state.n
+
+    @property
     def may_take_hours(self) -> bool:
         """Whether engines may come late: a scheduler has no room, a machine is down for the night."""
         return not self._engines.are_here

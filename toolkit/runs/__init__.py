@@ -1,10 +1,15 @@
 """Segment a catalog on engines: resume, cancel, watch."""
 
-from toolkit.runs.estimation import Estimate, estimate
+from toolkit.runs.counting import ProgressCounter
+from toolkit.runs.estimates import Estimate
+from toolkit.runs.estimation import estimate
 from toolkit.runs.events import (
+    AtWork,
     BatchEnded,
     Counted,
     EngineLost,
+    EnginesChanged,
+    EnginesSeen,
     Event,
     Flushed,
     LeftPending,
@@ -15,14 +20,17 @@ from toolkit.runs.events import (
     RunStarted,
     Waiting,
 )
-from toolkit.runs.progress import Progress, ProgressCounter
+from toolkit.runs.progress import Progress
 from toolkit.runs.run import Run, RunError
 from toolkit.runs.segment import segment
 
 __all__ = [
+    "AtWork",
     "BatchEnded",
     "Counted",
     "EngineLost",
+    "EnginesChanged",
+    "EnginesSeen",
     "Estimate",
     "Event",
     "Flushed",

@@ -1,22 +1,25 @@
 """The loop that claims blocks, hands batches to engines and writes what comes back."""
 
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor as Pool
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from toolkit.catalog import FAILED, PENDING, Catalog, FailureLog, Heartbeat, Owner
 from toolkit.catalog.owners import TIME_TO_LIVE
-from toolkit.engines import EngineLostError, Executor, NoEnginesError
+from toolkit.engines import Engine, EngineLostError, Executor, NoEnginesError
 from toolkit.engines.hosting import Deliveries
 from toolkit.runs.at_hand import WorkAtHand
 from toolkit.runs.events import (
+    AtWork,
     BatchEnded,
     Counted,
     EnginesChanged,
+    EnginesSeen,
     Flushed,
     LeftPending,
     Paused,
@@ -38,6 +41,9 @@ from toolkit.sources import is_remote
 
 _MOST_LOSSES = 3
 _SECONDS_BETWEEN_COUNTS = 30.0
+_SECONDS_BETWEEN_QUESTIONS = 5.0
+_SECONDS_TO_GIVE_UP = 3.0
+_SECONDS_AFTER_STOP = 0.1
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,10 @@ class DriverOptions:
     """Seconds of silence after which other drivers take over."""
     look_seconds: float = 1.0
     """Between two looks at what others do, and at whether a server is back."""
+    engines_wanted: Callable[[], int] = lambda: 0
+    """How many engines there are to be; 0: those at hand."""
+    give_up: Callable[[], None] = lambda: None
+    """Has what goes on in this process end soon, unfinished."""
 
 
 class Driver:
@@ -121,7 +131,13 @@ class Driver:
         self._todo = 0
         self._leaves_some = False
         """Whether images are left pending: others that do the same would wait for us, as we for them."""
-        self._n_engines = executor.n_engines
+        self._n_engines = (executor.n_engines, options.engines_wanted())
+        self._n_at_work = 0
+        self._asking = ThreadPoolExecutor(1, thread_name_prefix="engines")
+        """Asks the engines what they are doing, which takes up to a second."""
+        self._answer: Future[list[Engine]] | None = None
+        self._asked_at = -math.inf
+        self._stopped_at: float | None = None
         self._half_interval = options.flush_seconds / 2
         self._flushed_at = self._counted_at = clock()
 
@@ -143,6 +159,7 @@ class Driver:
                 self._loop()
             finally:
                 self._here.shutdown(cancel_futures=True)
+                self._asking.shutdown(wait=False, cancel_futures=True)
                 self._flush()
             self._count()
 
@@ -151,8 +168,18 @@ class Driver:
         self._queue.look(at_once=True)
         self._queue.has_grown()  # what was just counted
         self._todo = counts.failed if self._options.retry else counts.total - counts.done - counts.failed
-        n_engines, retry = self._executor.n_engines, self._options.retry
-        self._run.emit(RunStarted(self._run.id, counts.total, counts.done, counts.failed, self._todo, n_engines, retry))
+        self._run.emit(
+            RunStarted(
+                self._run.id,
+                counts.total,
+                counts.done,
+                counts.failed,
+                self._todo,
+                self._executor.n_engines,
+                self._options.retry,
+                self._options.engines_wanted(),
+            )
+        )
 
     def _loop(self) -> None:
         cancelled, paused = self._run.cancelled, self._run.paused
@@ -162,8 +189,13 @@ class Driver:
                 if task is None:
                     break
                 self._submit(task)
+            if cancelled.is_set():
+                self._under_way.withdraw()
+            self._note_at_work()
+            if self._under_way and self._is_given_up():
+                return
             if self._under_way:
-                self._under_way.collect(self._seconds_to_flush())
+                self._under_way.collect(self._seconds_to_wait())
             elif cancelled.is_set():
                 return
             elif self._at_hand or paused.is_set():
@@ -176,11 +208,39 @@ class Driver:
                 self._flush()
             self._note_engines()
 
+    def _is_given_up(self) -> bool:
+        """Whether what is in progress is not waited for: what this process does ends soon, and tells what is done."""
+        if not self._run.stopped.is_set():
+            return False
+        if self._stopped_at is None:
+            self._stopped_at = self._clock()
+            self._options.give_up()
+        return self._clock() - self._stopped_at > _SECONDS_TO_GIVE_UP
+
+    def _seconds_to_wait(self) -> float:
+        """Until something else is to be done; an interrupt is not noticed before."""
+        if self._run.stopped.is_set():
+            return _SECONDS_AFTER_STOP
+        most = self._options.look_seconds if self._run.cancelled.is_set() else self._half_interval
+        return min(self._seconds_to_flush(), most)
+
+    def _note_at_work(self) -> None:
+        if self._under_way.n_images != self._n_at_work:
+            self._n_at_work = self._under_way.n_images
+            self._run.emit(AtWork(self._n_at_work))
+
     def _note_engines(self) -> None:
-        n_engines = self._executor.n_engines
+        n_engines = (self._executor.n_engines, self._options.engines_wanted())
         if n_engines != self._n_engines:
             self._n_engines = n_engines
-            self._run.emit(EnginesChanged(n_engines))
+            self._run.emit(EnginesChanged(*n_engines))
+        if self._answer is not None and self._answer.done() and not self._answer.exception():
+            doing = [(f"{engine.id} on {engine.host}", engine.doing) for engine in self._answer.result()]
+            self._answer = None
+            self._run.emit(EnginesSeen(tuple(doing)))
+        if self._clock() - self._asked_at >= _SECONDS_BETWEEN_QUESTIONS:
+            self._asked_at = self._clock()
+            self._answer = self._asking.submit(self._executor.engines)
 
     def _has_room(self) -> bool:
         if self._reach.paused:  # one batch at a time finds out whether the server is back

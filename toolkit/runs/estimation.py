@@ -3,100 +3,31 @@
 import math
 import socket
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
-from statistics import mean, stdev
 
 import numpy as np
 import torch
-from humanize import naturalsize
-from zarr.storage import MemoryStore
 
 from toolkit import arguments
-from toolkit.catalog import PENDING, Catalog, LabelFolder
+from toolkit.catalog import PENDING, Catalog
 from toolkit.catalog.format.layout import RESULT_FIELDS
 from toolkit.catalog.format.records import RunSettings, list_runs
 from toolkit.catalog.format.tables import read_uris
-from toolkit.catalog.store.objects import get, keys
+from toolkit.display import LiveDisplay
+from toolkit.engines import Cluster
 from toolkit.models import Model, load_model
+from toolkit.runs.estimates import Estimate
+from toolkit.runs.measuring import Costs, Sharing
+from toolkit.runs.sampling import Sample
 from toolkit.runs.settings import AreaWords, ProjectionWords, check_model, settings_of
 from toolkit.runs.tasks import Work
-from toolkit.segmentation import (
-    Area,
-    Execution,
-    PictureError,
-    Precision,
-    Projection,
-    Protocol,
-    Segmenter,
-    columns_around,
-    is_out_of_memory,
-    plan,
-)
+from toolkit.segmentation import Area, Execution, Precision, Projection, Protocol
 from toolkit.segmentation.execution import device_of
-from toolkit.sources import ReadLimits, SourceError, read_image
+from toolkit.sources import ReadLimits
 
 _SECONDS_PER_HOUR = 3600
 _BYTES_OF_ENGINE = len(socket.gethostname()) + 8  # and ":1234567"
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What segmenting a catalog will take. `estimate` makes these; printed, it is a few plain sentences.
-
-    All totals take every pending image to be like those of the sample that could be segmented.
-    """
-
-    model: str
-    """Name of the model."""
-    protocol: str
-    """How it looks at an image, in a few words."""
-    device: str
-    """Where the sample was segmented, and what the hours are hours of."""
-    images: int
-    """Images in the catalog."""
-    pending: int
-    """Images that a run of this model and protocol has still to segment."""
-    sampled: int
-    """Images that were drawn for the sample, at random among the pending ones."""
-    failures: tuple[str, ...]
-    """What happened to those of the sample that could not be read or segmented, one sentence each."""
-    megapixels: float
-    """Pixels of the pending images together, 10⁶."""
-    tiles: int
-    """Crops of the pending images that the network will see, mirrored ones counted."""
-    seconds_per_image: float
-    """Mean over the sample of the time that an image took on the device, without reading and writing, seconds."""
-    hours: float
-    """Time of one such device for all pending images, hours; n devices take about an n-th of it."""
-    hours_interval: tuple[float, float]
-    """Mean minus and plus two standard errors of that, hours; NaN where fewer than two images were segmented."""
-    bytes_results: int
-    """Most bytes that compositions and all else that is kept per image take, before compression."""
-    bytes_labels: int
-    """Bytes of the label maps, as the sample's compress; 0 if none are kept."""
-    seconds: tuple[float, ...] = field(default=(), repr=False)
-    """What each image of the sample took, seconds."""
-
-    def __str__(self) -> str:
-        if not self.pending:
-            return f"nothing is pending: {self.model} {self.protocol} has been through all {self.images:,} images"
-        low, high = self.hours_interval
-        spread = "" if math.isnan(low) else f" ({_duration(low)} to {_duration(high)})"
-        lines = [
-            f"{self.pending:,} of {self.images:,} images are pending for {self.model} {self.protocol}",
-            f"they have about {self.megapixels:,.1f} megapixels, {self.tiles:,} tiles for the network",
-            f"on {self.device} an image takes {self.seconds_per_image:.3g} s, all take {_duration(self.hours)}{spread}",
-            f"results take at most {_size(self.bytes_results)}, "
-            + (f"label maps about {_size(self.bytes_labels)}" if self.bytes_labels else "label maps are not kept"),
-            f"measured with {_count(self.sampled - len(self.failures), 'image')} of {self.sampled} that were drawn",
-        ]
-        if self.failures:
-            lines.append(f"{_count(len(self.failures), 'image')} of the sample failed, counted as if like the others:")
-            lines += [f"  {message}" for message in self.failures]
-        return "\n".join(lines)
 
 
 def estimate(
@@ -104,7 +35,9 @@ def estimate(
     model: Model | str,
     protocol: Protocol | None = None,
     *,
-    sample: int = 5,
+    engines: int | Cluster = 1,
+    seconds: float = 30.0,
+    sample: int = 20,
     precision: Precision = "float32",
     compile: bool = False,
     soft_composition: bool = False,
@@ -113,12 +46,16 @@ def estimate(
     limits: ReadLimits | None = None,
     labels: bool = True,
     seed: int = 0,
+    show: bool = True,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Estimate:
-    """Say what `segment` with the same arguments will take, by segmenting a few images here. Writes nothing.
+    """Say what `segment` with the same arguments will take, from a few images and tiles, in half a minute. Writes
+    nothing.
 
-    The sample is segmented image by image; a run lets batches span images and may be somewhat faster. Reading is not
-    counted: engines read ahead while the device computes.
+    A call of the network is timed on tiles of the sizes that the images will be cut into, and merging on part of an
+    image, while as many threads work as there would be engines here; what an image takes follows from its size. Images
+    of the sample for which there is time then are segmented as a whole, which corrects that. Loading the model and what
+    is compiled once are not counted, nor is reading: engines read ahead while the device computes.
 
     Parameters
     ----------
@@ -128,14 +65,21 @@ def estimate(
         From `load_model`, or what that takes; measured on the device where it is.
     protocol : Protocol, optional
         Scales, tiles and merging; ``Protocol()`` by default.
+    engines : int or Cluster
+        How many engines there will be on this machine, or the engines themselves.
+    seconds : float
+        How long it may take to find out. It takes longer only if a single call of the network does, or if something is
+        compiled.
     sample : int
-        How many pending images are drawn and segmented; one of them twice, the first time to warm up.
+        How many pending images are drawn and read, if there is time for that.
     precision, compile, soft_composition, area, projection, limits
         As for `segment`; images that such a run has finished are not pending.
     labels : bool
         Whether label maps will be kept.
     seed : int
         Of the draw.
+    show : bool
+        Whether what is going on is shown meanwhile.
     clock : callable
         Seconds.
 
@@ -147,14 +91,19 @@ def estimate(
     Raises
     ------
     TypeError, ValueError
-        An argument is not what it must be; or no image of the sample could be segmented.
+        An argument is not what it must be; or no image of the sample could be read.
+    ConnectionError, PermissionError
+        The server of the images does not answer, or lets nobody in.
 
     Examples
     --------
-    >>> print(estimate(cat, "deeplabv3-mobilenetv2-voc"))  # doctest: +SKIP
+    >>> print(estimate(cat, "deeplabv3-mobilenetv2-voc", engines=4))  # doctest: +SKIP
     """
     if not isinstance(catalog, Catalog):
         raise TypeError(f"catalog must be a Catalog, not {catalog!r}; open it with Catalog.open(path)")
+    n_engines = engines.n_engines if isinstance(engines, Cluster) else arguments.whole_number("engines", engines)
+    arguments.whole_number("engines", n_engines, least=1)
+    seconds = arguments.seconds("seconds", seconds, least=1, most=86_400)
     sample = arguments.whole_number("sample", sample, least=1)
     limits = ReadLimits() if limits is None else limits
     model = load_model(model) if isinstance(model, str | Path) else model
@@ -165,92 +114,55 @@ def estimate(
     work = Work(model.source, model.digest, protocol, limits, execution, soft_composition, area, projection)
     rows = _pending(catalog, settings_of(work, model))
     drawn = np.random.default_rng(seed).choice(rows, min(sample, rows.size), replace=False)
-    measured = _Sample(model, work, labels, clock)
-    for uri in _uris(catalog, np.sort(drawn)):
-        measured.add(uri)
-    if drawn.size and not measured.seconds:
-        raise ValueError(
-            f"none of the {drawn.size} sampled images could be segmented, so nothing can be said: "
-            f"{measured.failures[0]}; mend the images, or raise sample={sample}"
-        )
-    n = int(rows.size)
-    low, high = _interval(measured.seconds)
-    return Estimate(
+    sharing = Sharing.of(n_engines, int(rows.size), device_of(model))
+    begin = clock()
+    found = Estimate(
         model=model.name,
         protocol=_in_words(protocol),
         device=_device_name(model),
         images=len(catalog),
-        pending=n,
-        sampled=int(drawn.size),
-        failures=tuple(measured.failures),
-        megapixels=n * _mean([height * width for height, width in measured.sizes]) / 1e6,
-        tiles=round(n * _mean(measured.tiles)),
-        seconds_per_image=_mean(measured.seconds),
-        hours=n * _mean(measured.seconds) / _SECONDS_PER_HOUR,
-        hours_interval=(n * low / _SECONDS_PER_HOUR, n * high / _SECONDS_PER_HOUR),
-        bytes_results=n * _bytes_per_image(model.n_classes),
-        bytes_labels=round(n * measured.label_bytes_per_image) if labels else 0,
-        seconds=tuple(measured.seconds),
+        pending=int(rows.size),
+        sampled=0,
+        failures=(),
+        megapixels=0.0,
+        tiles=0,
+        seconds_per_image=0.0,
+        hours=0.0,
+        hours_interval=(math.nan, math.nan),
+        bytes_results=int(rows.size) * _bytes_per_image(model.n_classes),
+        bytes_labels=0,
+        engines=n_engines,
+        at_once=sharing.at_once,
+        threads=sharing.threads,
+        elsewhere=_elsewhere(engines, model) if isinstance(engines, Cluster) else "",
     )
+    if not rows.size:
+        return found
+    with _Shown(show, begin, seconds, clock) as shown, sharing.applied():
+        trial = Sample(Costs(model, work, sharing, clock), begin, seconds, clock, shown)
+        trial.read(_uris(catalog, drawn), limits)
+        trial.measure()
+        label_bytes = trial.label_bytes_per_pixel() if labels else 0.0
+        return trial.extrapolated(found, label_bytes)
 
 
-class _Sample:
-    """Images that are segmented one by one, and what that took."""
+class _Shown:
+    """What is going on, in place, while it goes on."""
 
-    def __init__(self, model: Model, work: Work, labels: bool, clock: Callable[[], float]) -> None:
-        self.seconds: list[float] = []
-        self.sizes: list[tuple[int, int]] = []
-        self.tiles: list[int] = []
-        self.failures: list[str] = []
-        self._model, self._work, self._labels, self._clock = model, work, labels, clock
-        self._label_maps: list[np.ndarray] = []
-        self._segmenter = Segmenter(
-            model,
-            work.protocol,
-            execution=work.execution,
-            soft_composition=work.soft_composition,
-            projection=work.projection,
-        )
 
-    def add(self, uri: str) -> None:
-        """Read and segment an image; the first one twice, since the first call of a network takes longer."""
-        try:
-            pixels = read_image(uri, self._work.limits)
-            if not self.seconds:
-                self._segment(pixels)
-            begin = self._clock()
-            label_map = self._segment(pixels)
-            seconds = self._clock() - begin
-        except Exception as error:
-            if not (isinstance(error, SourceError | PictureError | ArithmeticError) or is_out_of_memory(error)):
-                raise
-            self.failures.append(str(error) if isinstance(error, SourceError) else f"{uri}: {error}")
-            self._segmenter.reset()
-            return
-        height, width = pixels.shape[:2]
-        protocol, rules = self._work.protocol, self._model.rules
-        around = columns_around(height, width, protocol, rules=rules) if self._work.projection else 0
-        n_tiles = len(plan(height, width, protocol, rules=rules, around=around))
-        self.seconds.append(seconds)
-        self.sizes.append((height, width))
-        self.tiles.append(2 * n_tiles if self._work.protocol.flip else n_tiles)
-        if self._labels:
-            self._label_maps.append(label_map)
+    def __exit__(self, *_: object) -> None:
+        if self._display is not None:
+            self._display.finish()
 
-    @property
-    def label_bytes_per_image(self) -> float:
-        """Bytes that a label map takes in a catalog: several lie in one array there, too."""
-        if not self._label_maps:
-            return 0.0
-        store = MemoryStore()
-        LabelFolder(store, "estimate", 0, block=0, generation=0).write(0, self._label_maps)
-        stored = [get(store, key) or b"" for key in keys(store, "") if not key.endswith("zarr.json")]
-        return sum(map(len, stored)) / len(self._label_maps)
+    def __call__(self, words: str) -> None:
+        if self._display is not None:
+            passed = self._clock() - self._begin
+            self._display.show(_Words(f"estimating, {passed:.0f} of {self._seconds:.0f} s: {words}"))
 
-    def _segment(self, pixels: np.ndarray) -> np.ndarray:
-        result = self._segmenter.add(pixels)
-        self._segmenter.finish()
-        return result.result().labels
+
+class _Words(str):
+    def _repr_html_(self) -> str:
+        return f"<p>{self}</p>"
 
 
 def _pending(catalog: Catalog, settings: RunSettings) -> np.ndarray:
@@ -282,33 +194,15 @@ def _in_words(protocol: Protocol) -> str:
     return f"at scale{'s' * (len(protocol.scales) > 1)} {scales}{', mirrored too' * protocol.flip}"
 
 
-def _mean(values: Sequence[float]) -> float:
-    return mean(values) if values else 0.0
-
-
-def _interval(seconds: Sequence[float]) -> tuple[float, float]:
-    """Mean minus and plus two standard errors; never below 0."""
-    if len(seconds) < 2:
-        return math.nan, math.nan
-    error = stdev(seconds) / math.sqrt(len(seconds))
-    return max(mean(seconds) - 2 * error, 0.0), mean(seconds) + 2 * error
-
-
 def _device_name(model: Model) -> str:
     device = device_of(model)
     return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
-def _duration(hours: float) -> str:
-    """In the unit that people would use."""
-    seconds = hours * _SECONDS_PER_HOUR
-    if seconds < 120:
-        return f"{seconds:.2g} s"
-    return f"{seconds / 60:.0f} min" if hours < 2 else f"{hours:,.1f} h"
-
-
-_size = partial(naturalsize, format="%.3g")
-
-
-def _count(n: int, noun: str) -> str:
-    return f"{n:,} {noun}{'' if n == 1 else 's'}"
+def _elsewhere(cluster: Cluster, model: Model) -> str:
+    """The devices of engines that are not like what is measured here."""
+    table = cluster.resources()
+    here, kind = socket.gethostname(), device_of(model).type
+    others = table[(table["host"] != here) | ~table["device"].str.startswith(kind)]
+    pairs = zip(others["host"], others["device"], strict=True)
+    return ", ".join(sorted({f"{host} ({device})" for host, device in pairs}))

@@ -29,6 +29,24 @@ class RunStarted:
     """Engines at hand."""
     retry: bool = False
     """Whether the images to work on are those that had failed, instead of the pending ones."""
+    n_wanted: int = 0
+    """Engines that there are to be; 0: those at hand."""
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """Engines have so many images now: they are at them, or begin them next."""
+
+    images: int
+    """How many."""
+
+
+@dataclass(frozen=True)
+class EnginesSeen:
+    """What the engines are doing at a moment."""
+
+    doing: tuple[tuple[str, str], ...]
+    """Of each, its name (``"0 on HOST"``) and the image that it is at; empty: nothing."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +77,8 @@ class EnginesChanged:
 
     n_engines: int
     """How many there are now; with none, work waits for one."""
+    n_wanted: int = 0
+    """How many there are to be; 0: those at hand."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +136,11 @@ class Flushed:
 
 Event = (
     RunStarted
+    | AtWork
     | BatchEnded
     | EngineLost
     | EnginesChanged
+    | EnginesSeen
     | Counted
     | Waiting
     | Paused

@@ -1,24 +1,12 @@
-"""How far a run is: counted from its events, shown as text and HTML."""
+"""How far a run is, as text and HTML."""
 
 import html
-import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from toolkit.operation import State
-from toolkit.runs.events import (
-    BatchEnded,
-    Counted,
-    EngineLost,
-    EnginesChanged,
-    Event,
-    LeftPending,
-    Paused,
-    Resumed,
-    RunEnded,
-    RunStarted,
-    Waiting,
-)
+from toolkit.runs.amounts import count, duration
+
+_MOST_ENGINES_SHOWN = 16
 
 
 @dataclass(frozen=True)
@@ -53,6 +41,16 @@ class Progress:
     """Which server of images cannot be reached, and what happened; empty if that is not so."""
     left_pending: str = ""
     """Which images the run ends without, and why."""
+    engines_wanted: int = 0
+    """Engines that there are to be; 0: those at hand."""
+    at_work: int = 0
+    """Images that engines have now."""
+    doing: tuple[tuple[str, str], ...] = ()
+    """What each engine was doing when it was last asked: its name, and the image that it was at."""
+    images_per_second: float = 0.0
+    """Images that came back per second, up to the last one, since the number of engines changed."""
+    since_last: float = 0.0
+    """Seconds since images came back last."""
 
     @property
     def ended(self) -> bool:
@@ -65,40 +63,96 @@ class Progress:
         return self.total - self.done - self.failed
 
     @property
-    def images_per_second(self) -> float:
-        """Images that this call processed per second."""
-        return self.processed / self.seconds if self.seconds > 0 else 0.0
+    def seconds_left(self) -> float | None:
+        """Seconds until this call is through; None while that is unknown.
+
+        It counts down while no image comes back, until those that engines have would have to be through.
+        """
+        if not self.images_per_second:
+            return None
+        least = max(self.todo - max(self.at_work, 1), 0) / self.images_per_second
+        return max(self.todo / self.images_per_second - self.since_last, least)
 
     @property
-    def seconds_left(self) -> float | None:
-        """Seconds until this call is through, at the speed so far; None while that is unknown."""
-        return self.todo / self.images_per_second if self.processed else None
+    def seconds_to_cancel(self) -> float | None:
+        """Seconds until the images are through that engines have; None while that is unknown."""
+        if not self.images_per_second:
+            return None
+        return max(self.at_work / self.images_per_second - self.since_last, 1.0)
 
     def __str__(self) -> str:
-        if self.state == "running" and not self.total:
+        if not self.total and not self.ended:
             return f"run {self.run_id} begins"
+        if not self.ended:
+            return "; ".join([", ".join([f"run {self.run_id}: {self._counts()}", *self._pace()]), *self._troubles()])
         words = [f"run {self.run_id} {self.state}: {self.done:,} of {self.total:,} images done, {self.failed:,} failed"]
         if self.processed:
-            words.append(f"{self.processed:,} processed in {_duration(self.seconds)} ({self.images_per_second:.2f}/s)")
+            pace = f" ({self.processed / self.seconds:.2f}/s)" if self.seconds > 0 else ""
+            words.append(f"{self.processed:,} processed in {duration(self.seconds)}{pace}")
         elif self.state == "finished":
             words.append("nothing was left to do: no image was segmented")
-        if self.state == "running" and self.seconds_left is not None:
-            words.append(f"{_duration(self.seconds_left)} left")
-        if self.waiting_for and not self.ended:
-            words.append(f"what is left is with {', '.join(self.waiting_for)}")
-        if self.paused and not self.ended:
-            words.append(f"paused: {self.paused}; it goes on once that is over")
-        if self.left_pending:
-            words.append(self.left_pending)
-        if self.total and not self.n_engines and not self.ended:
-            words.append("no engine is left; it goes on once another has joined")
-        if self.engines_lost:
-            words.append(f"{self.engines_lost} engine{'s' if self.engines_lost > 1 else ''} lost")
-        if self.ended and self.failed:
-            words.append("errors() or `segscape status` says why, retry='failed' tries them again")
+        words += self._troubles()
+        if self.failed:
+            words.append(
+                "errors() or `segscape status` says why; retry='failed', or in the shell `-p retry_failed true`, tries "
+                "them again"
+            )
         if self.reason:
             words.append(self.reason)
         return "; ".join(words)
+
+    def fitted(self, width: int) -> str:
+        """A line of so many characters that has rate and time left in it, or what is waited for, as far as they fit."""
+        whole = str(self)
+        if len(whole) <= width or self.ended:
+            return whole[:width]
+        percent = f"{100 * (self.done + self.failed) / max(self.total, 1):.1f} %"
+        urgent = self._troubles()[:1] if self._waits else self._pace()
+        lines = [", ".join([counts, *urgent]) for counts in (f"run {self.run_id[:8]}: {self._counts()}", percent)]
+        return next((line for line in lines if len(line) <= width), ", ".join(urgent)[:width])
+
+    @property
+    def _waits(self) -> bool:
+        """Whether nothing goes on."""
+        return bool(self.paused or self.waiting_for or not self.n_engines)
+
+    def _counts(self) -> str:
+        return f"{self.done:,} of {self.total:,} done" + f", {self.failed:,} failed" * bool(self.failed)
+
+    def _pace(self) -> list[str]:
+        """What a person wants to know most."""
+        finishing = f"finishing {count(self.at_work, 'image')}"
+        if self.state == "paused":
+            return ["paused", *([finishing] if self.at_work else [])]
+        if self.state == "cancelling":
+            if not self.at_work:
+                return ["ending"]
+            seconds = self.seconds_to_cancel
+            return [finishing if seconds is None else f"{finishing}, about {duration(seconds)}"]
+        rate, seconds = self.images_per_second, self.seconds_left
+        if not rate or seconds is None:
+            return ["no image is through yet"]
+        pace = f"{rate:.2f}/s" if rate >= 0.1 else f"{60 * rate:.2f}/min"
+        return [pace, *([f"{duration(max(seconds, 1))} left"] if self.todo and not self._waits else [])]
+
+    def _troubles(self) -> list[str]:
+        """What is not as usual."""
+        words = []
+        if not self.ended:
+            if not self.n_engines:
+                wanted = f"0 of {self.engines_wanted}" if self.engines_wanted else "none"
+                words.append(f"waiting for engines: {wanted} are up")
+            elif self.n_engines < self.engines_wanted:
+                words.append(f"{self.n_engines} of {self.engines_wanted} engines are up")
+            if self.waiting_for:
+                words.append(f"what is left is with {', '.join(self.waiting_for)}")
+            if self.paused:
+                words.append(f"paused: {self.paused}; it goes on once that is over")
+        if self.left_pending:
+            words.append(self.left_pending)
+        if self.engines_lost:
+            words.append(f"{count(self.engines_lost, 'engine')} lost")
+        return words
 
     def _repr_html_(self) -> str:
         color = {"running": "#1f77b4", "finished": "#2ca02c"}.get(self.state, "#d62728")
@@ -109,92 +163,8 @@ class Progress:
             f'<div style="width:{done:.2f}%;background:{color}"></div>'
             f'<div style="width:{failed:.2f}%;background:#d62728"></div></div>'
         )
-        return f'<div class="segscape-progress">{bar}<div>{html.escape(str(self))}</div></div>'
-
-
-class ProgressCounter:
-    """An observer that counts.
-
-    Parameters
-    ----------
-    run_id : str
-        The run.
-    clock : callable
-        Gives seconds; `time.monotonic` but in tests.
-    """
-
-    def __init__(self, run_id: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._begin = clock()
-        self._end: float | None = None
-        self._started = RunStarted(run_id, total=0, done=0, failed=0, todo=0, n_engines=0)
-        self._done = self._failed = self._lost = 0
-        self._ended: RunEnded | None = None
-        self._holders: tuple[str, ...] = ()
-        self._paused = self._left_pending = ""
-
-    def __call__(self, event: Event) -> None:
-        """Take one event into account."""
-        self._holders = event.holders if isinstance(event, Waiting) else ()
-        match event:
-            case RunStarted():
-                self._started, self._begin = event, self._clock()
-            case BatchEnded():
-                self._done += event.done
-                self._failed += event.failed
-            case EngineLost():
-                self._lost += 1
-            case EnginesChanged():
-                self._started = replace(self._started, n_engines=event.n_engines)
-            case Counted():
-                self._recount(event)
-            case Paused():
-                self._paused = event.reason
-            case Resumed():
-                self._paused = ""
-            case LeftPending():
-                images = f"{event.images:,} image{'s' if event.images > 1 else ''}"
-                self._left_pending = f"{images} left pending, for the same call later: {event.reason}"
-            case RunEnded():
-                self._ended, self._end = event, self._clock()
-
-    def _recount(self, counted: Counted) -> None:
-        """Go on from what was counted, which holds what this call did."""
-        processed = self._done + self._failed
-        self._started = replace(
-            self._started,
-            total=counted.total,
-            done=counted.done - self._done,
-            failed=counted.failed - self._failed + (processed if self._started.retry else 0),
-            todo=counted.todo + processed,
-        )
-
-    def progress(self) -> Progress:
-        """How far the run is now."""
-        started = self._started
-        processed = self._done + self._failed
-        return Progress(
-            run_id=started.run_id,
-            state=self._ended.state if self._ended else "running",
-            total=started.total,
-            done=started.done + self._done,
-            failed=started.failed + self._failed - (processed if started.retry else 0),
-            todo=started.todo - processed,
-            processed=processed,
-            seconds=(self._clock() if self._end is None else self._end) - self._begin,
-            n_engines=started.n_engines,
-            engines_lost=self._lost,
-            reason=self._ended.reason if self._ended else "",
-            waiting_for=self._holders,
-            paused=self._paused,
-            left_pending=self._left_pending,
-        )
-
-
-def _duration(seconds: float) -> str:
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+        lines = [f"engine {name}: {doing or 'idle'}" for name, doing in ([] if self.ended else self.doing)]
+        if len(lines) > _MOST_ENGINES_SHOWN:
+            lines[_MOST_ENGINES_SHOWN:] = [f"… and {len(lines) - _MOST_ENGINES_SHOWN} more"]
+        engines = "".join(f"<div><small>{html.escape(line)}</small></div>" for line in lines)
+        return f'<div class="segscape-progress">{bar}<div>{html.escape(str(self))}</div>{engines}</div>'

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from toolkit.operation import Operation, OperationError
+from toolkit.runs.counting import ProgressCounter
 from toolkit.runs.events import Observer
-from toolkit.runs.progress import Progress, ProgressCounter
+from toolkit.runs.progress import Progress
 
 
 class RunError(OperationError):

@@ -13,7 +13,8 @@ from toolkit import arguments
 from toolkit.catalog import Catalog, Owner, Session
 from toolkit.catalog.owners import TIME_TO_LIVE
 from toolkit.engines import Cluster, InProcessExecutor, NoEnginesError
-from toolkit.engines.hosting import Deliveries
+from toolkit.engines.hosting import Deliveries, Host
+from toolkit.engines.inside.retirement import Retirement
 from toolkit.models import Model, load_model
 from toolkit.runs.driver import Driver, DriverOptions
 from toolkit.runs.events import Observer
@@ -147,13 +148,16 @@ def segment(
         raise ValueError(f"{catalog!r} has no images; add some with catalog.add(images)")
     if area is not None and area.mask_column:
         check_column(catalog, area.mask_column)
-    segmenter = None if cluster else segmenter_of(work, model)
+    # What is given up in this process ends after the call of the network that it is at.
+    giving_up = Retirement(grace_seconds=0.0)
+    here = Host(giving_up)
+    segmenter = None if cluster else segmenter_of(work, model, here)
     session = Session.here(_devices(cluster, model))
     run_id = catalog.start_run(settings, session.origin)
     executor = cluster.executor() if cluster else InProcessExecutor()
     run = Run(run_id, observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.
-    function = functools.partial(segment_batch, segmenter=segmenter) if segmenter else segment_batch
+    function = functools.partial(segment_batch, segmenter=segmenter, host=here) if segmenter else segment_batch
     options = DriverOptions(
         retry=retry == "failed",
         keep_labels=labels,
@@ -162,6 +166,8 @@ def segment(
         image_seconds=image_seconds if cluster else None,
         server_seconds=server_seconds,
         time_to_live=time_to_live,
+        engines_wanted=(lambda: cluster.n_wanted) if cluster else (lambda: 0),
+        give_up=giving_up.ask,
     )
     owner = Owner()
     catalog.start_session(run_id, owner, session)

@@ -18,6 +18,7 @@ _MOST_LOSSES_IN_A_ROW = 20
 @dataclass(frozen=True, eq=False)
 class _Submission:
     block: OpenBlock
+    where: "Executor | Pool"
     n_images: int
     since: float
     end: Callable[[Any], None]
@@ -78,7 +79,13 @@ class UnderWay:
             Gets the error if the engine died.
         """
         since = self._clock()
-        self._submissions[where.submit(function, task)] = _Submission(block, n_images, since, end, lost)
+        self._submissions[where.submit(function, task)] = _Submission(block, where, n_images, since, end, lost)
+
+    def withdraw(self) -> None:
+        """Take back what engines have not begun; nothing is called for it."""
+        for future, submission in list(self._submissions.items()):
+            if not isinstance(submission.where, Pool) and submission.where.withdraw(future):
+                del self._submissions[future]
 
     def collect(self, timeout: float) -> None:
         """Wait until something has ended, for so many seconds at most, and do what was to be done then.

@@ -49,6 +49,10 @@ class InProcessExecutor:
         """Run ``function(task)`` in the thread; see `Executor.submit_to`."""
         return self.submit(function, task)
 
+    def withdraw(self, future: "Future[Any]") -> bool:
+        """See `Executor.withdraw`."""
+        return future.cancel()
+
     def open_gate(self, engine: int, group: str, begin: bool) -> None:
         """See `Executor.open_gate`."""
         gate.open(group, begin)

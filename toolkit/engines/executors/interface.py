@@ -149,6 +149,10 @@ class Executor(Protocol):
         """
         ...
 
+    def withdraw(self, future: "Future[Result]") -> bool:
+        """Take a task back that has not begun; whether that was possible. Its future is cancelled then."""
+        ...
+
     def open_gate(self, engine: int, group: str, begin: bool) -> None:
         """Let the task of a group begin on an engine, or make it fail, where it waits for others of the group.
 

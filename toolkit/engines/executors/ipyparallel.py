@@ -154,6 +154,10 @@ class IPyParallelExecutor:
             answer.add_done_callback(lambda answer: self._resolve(future, answer))
         return future
 
+    def withdraw(self, future: "Future[Any]") -> bool:
+        """Never: nobody here knows which tasks an engine has begun; see `Executor.withdraw`."""
+        return False
+
     def open_gate(self, engine: int, group: str, begin: bool) -> None:
         """See `Executor.open_gate`."""
         ask_engine(self._client, engine, OPEN, {"group": group, "begin": begin})
