@@ -68,10 +68,11 @@ def run(notebook: Path, folder: Path, **values: object) -> Ran:
 
 
 def run_cells(notebook: Path, typed: Mapping[str, object]) -> Iterator[str]:
-    """Run a notebook's cells in this process, without a kernel; the HTML of each value that has one."""
+    """Run a notebook's cells in this process, without a kernel; the HTML of what each displays."""
     parameters = read_parameters(notebook)
     values = parse_parameters(parameters, [(name, str(value)) for name, value in typed.items()])
-    names: dict[str, Any] = {}
+    displayed: list[object] = []
+    names: dict[str, Any] = {"display": lambda *shown: displayed.extend(shown)}
     for cell in nbformat.read(notebook, as_version=4).cells:
         if cell.cell_type != "code":
             continue
@@ -79,7 +80,8 @@ def run_cells(notebook: Path, typed: Mapping[str, object]) -> Iterator[str]:
         last = program.body.pop() if program.body and isinstance(program.body[-1], ast.Expr) else None
         exec(compile(program, notebook.name, "exec"), names)
         value = eval(compile(ast.Expression(last.value), notebook.name, "eval"), names) if last else None
-        yield (value._repr_html_() if hasattr(value, "_repr_html_") else None) or ""
+        shown, displayed[:] = [*displayed, value], []
+        yield "".join(one._repr_html_() or "" for one in shown if hasattr(one, "_repr_html_"))
         if "parameters" in cell.metadata.get("tags", ()):
             names.update(values)
 
@@ -239,6 +241,35 @@ class TestExploreOddCatalogs:
     def test_every_image_failed(self, model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path) -> None:
         tk.segment(tk.Catalog.create(tmp_path / "demo.zarr", [tmp_path / "gone.jpg"]), model, small_protocol).wait()
         assert "gone.jpg" in self.explore(tmp_path)
+
+    def test_no_heading_is_without_anything_below_it(
+        self, small_photos: list[Path], model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+    ) -> None:
+        tk.segment(tk.Catalog.create(tmp_path / "demo.zarr", small_photos[:1]), model, small_protocol).wait()
+        page = self.explore(tmp_path)
+        for line in ("Nothing else is known", "No image failed.", "Not written"):
+            assert f"<p>{line}" in page
+
+    def test_a_class_is_left_out(
+        self, small_photos: list[Path], model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+    ) -> None:
+        tk.segment(tk.Catalog.create(tmp_path / "demo.zarr", small_photos[:3]), model, small_protocol).wait()
+        page = self.explore(tmp_path, leave_out="background")
+        assert "Without background" in page
+        assert ">background<" not in page
+
+    @pytest.mark.parametrize(
+        ("name", "text", "message"),
+        [
+            ("covariate", "scnee", r"no covariate 'scnee'; did you mean 'scene'\?"),
+            ("leave_out", "backgroud", r"no class 'backgroud'; did you mean 'background'\?"),
+        ],
+    )
+    def test_what_is_misspelt_is_refused_with_the_nearest(
+        self, segmented_on_engines: Ran, folder: Path, name: str, text: str, message: str
+    ) -> None:
+        with pytest.raises(KeyError, match=message):
+            list(run_cells(EXPLORE, {"catalog": folder / "engines.zarr", name: text}))
 
     def test_a_run_without_label_maps(
         self, small_photos: list[Path], model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
