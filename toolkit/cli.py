@@ -1,8 +1,10 @@
 """The command ``segscape``: run a notebook, look at a catalog, check and publish it; check the installation."""
 
+import itertools
 import os
 import platform
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -16,7 +18,22 @@ def main() -> None:
     """Segment images on engines, and explore what they are made of."""
 
 
-@main.command(short_help="Run a notebook with parameters.")
+class _WithPairs(click.Command):
+    """A command whose ``-p NAME VALUE`` is explained where somebody writes it otherwise."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for option, name, value in itertools.zip_longest(args, args[1:], args[2:]):
+            if option not in ("-p", "--parameter") or name is None:
+                continue
+            if "=" in name:
+                apart = " ".join(name.split("=", 1))
+                raise click.UsageError(f"{option} {name}: write name and value apart, {option} {apart}", ctx)
+            if value is None:
+                raise click.UsageError(f"{option} {name}: the value is missing, {option} NAME VALUE", ctx)
+        return super().parse_args(ctx, args)
+
+
+@main.command(cls=_WithPairs, short_help="Run a notebook with parameters.")
 @click.argument("notebook", required=False)
 @click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The executed notebook [output/NOTEBOOK].")
@@ -74,10 +91,9 @@ def lab(options: tuple[str, ...]) -> None:
     Paths in any notebook are relative to the working directory, as they are for this command. Copies that you changed
     are kept.
     """
-    try:
-        from toolkit.lab import copy_notebooks, lab_command
-    except ImportError as error:
-        raise click.ClickException("JupyterLab is not installed: pip install 'segscape[lab]'") from error
+    if find_spec("jupyterlab") is None:
+        raise click.ClickException("JupyterLab is not installed: pip install 'segscape[lab]'")
+    from toolkit.lab import copy_notebooks, lab_command
     from toolkit.paths import WORKING_COPIES
 
     folder = Path.cwd()

@@ -1,5 +1,6 @@
 """Notebooks as commands: parameters checked before anything runs, papermill to run them, progress on the terminal."""
 
+import ast
 import contextlib
 import difflib
 import json
@@ -93,6 +94,8 @@ def read_parameters(notebook: str | Path) -> list[Parameter]:
     """
     if not Path(notebook).is_file():
         raise FileNotFoundError(f"there is no notebook {str(notebook)!r}")
+    if Path(notebook).suffix != ".ipynb":
+        raise ParameterError(f"{str(notebook)!r} is not a notebook: its name does not end in .ipynb")
     try:
         found = papermill.inspect_notebook(str(notebook))
     except (NotJSONError, ValidationError, AttributeError, KeyError, TypeError) as error:
@@ -138,6 +141,15 @@ def parse_parameters(parameters: Sequence[Parameter], given: Sequence[tuple[str,
 
 
 _TYPES = {"int": int, "float": float, "bool": bool, "list": list, "tuple": list, "dict": dict}
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list such as 0.5,1",
+    "tuple": "a list such as 0.5,1",
+    "dict": "pairs such as {name: value}",
+    "None": "null for none",
+}
 
 
 def _parse(parameter: Parameter, text: str) -> Any:
@@ -157,7 +169,9 @@ def _parse(parameter: Parameter, text: str) -> Any:
         value = float(value)
     wanted = tuple(_TYPES[kind] for kind in kinds if kind in _TYPES)
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and "bool" not in kinds)):
-        raise ParameterError(f"parameter {parameter.name}={text!r} must be {' or '.join(kinds)}")
+        raise ParameterError(
+            f"parameter {parameter.name}={text!r} must be {', or '.join(_WORDS.get(kind, kind) for kind in kinds)}"
+        )
     return value
 
 
@@ -207,9 +221,17 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     except PapermillMissingParameterException as error:
         raise NotebookError(f"output {str(output)!r} names a parameter that was not given: {error}") from error
     except PapermillExecutionError as error:
-        raise NotebookError(f"{error.ename}: {error.evalue}\nThe executed notebook is {output}") from error
+        raise NotebookError(f"{error.ename}: {_words_of(error)}\nThe executed notebook is {output}") from error
     if html is not None:
         _write_html(Path(output), Path(html))
+
+
+def _words_of(error: PapermillExecutionError) -> str:
+    """What an error says; a KeyError says it between quotation marks."""
+    with contextlib.suppress(ValueError, SyntaxError):
+        if error.ename == "KeyError":
+            return str(ast.literal_eval(error.evalue))
+    return str(error.evalue)
 
 
 def _require_writable(target: Path) -> None:

@@ -335,7 +335,7 @@ class TestRefusals:
     def test_a_value_of_another_type_is_refused_before_anything_runs(self, tmp_path: Path) -> None:
         ran = run(SEGMENT, tmp_path, **TINY | {"engines": "big"})
         assert ran.exit_code == 2
-        assert "parameter engines='big' must be int" in ran.terminal
+        assert "parameter engines='big' must be a whole number" in ran.terminal
         assert list(tmp_path.iterdir()) == []
 
     def test_a_value_outside_its_range_ends_with_its_message_on_the_terminal(

@@ -19,7 +19,8 @@ def check_catalog(store: Store) -> None:
     """
     if is_empty(store):
         raise CatalogError(
-            f"there is no catalog at {store_name(store)}; make one with Catalog.create(location, images)"
+            f"there is no catalog at {store_name(store)}; make one with Catalog.create(location, images), "
+            "or in the shell with segscape run segment -p images … -p catalog …"
         )
     if not _is_catalog(store):
         raise CatalogError(_what_else(store))

@@ -240,8 +240,7 @@ def plot_correlation(
         color = colors.get(str(name), REST_COLOR)
         _scatter(axes, known, known.values.iloc[rows], table[name].to_numpy()[rows], color)
         axes.set_title(_title(correlation), fontsize="small", parse_math=False)
-    for axes in grid[:, 0]:
-        axes.set_ylabel(label, fontsize="small", wrap=True)
+    figure.supylabel(str(label), fontsize="small", wrap=True)
     return figure
 
 
