@@ -194,7 +194,7 @@ def estimate(
     """Segment a few of IMAGES, and print how long all will take and how much disk. Nothing is written.
 
     IMAGES is a catalog, or a directory, glob or table of images that will make one. The defaults are those of
-    notebooks/segment.ipynb.
+    the notebook segment.
     """
     import torch
     from zarr.storage import MemoryStore
