@@ -1,5 +1,5 @@
 # make demo   set everything up and segment the sample photos      make test   set everything up and run all checks
-# make lab    open JupyterLab on the notebooks                     make check  the checks that need no engine and no server
+# make lab    open JupyterLab on copies of the notebooks           make check  the checks that need no engine and no server
 # make format mend what can be mended                              make clean  remove what the demo wrote
 
 PYTHON ?= python3
@@ -11,10 +11,10 @@ CATALOG := data_catalog/demo.zarr
 .PHONY: demo test check lint lab format clean
 
 demo: .venv/.demo
-	$(BIN)/segscape run notebooks/segment.ipynb -o $(DEMO)/segment.ipynb --html $(DEMO)/segment.html \
+	$(BIN)/segscape run segment -o $(DEMO)/segment.ipynb --html $(DEMO)/segment.html \
 		-p images data_catalog/samples/samples.csv -p catalog $(CATALOG) -p cluster local -p engines 2 \
 		-p scales 0.5,0.75,1,1.25 -p flip true
-	$(BIN)/segscape run notebooks/explore.ipynb -o $(DEMO)/explore.ipynb --html $(DEMO)/report.html \
+	$(BIN)/segscape run explore -o $(DEMO)/explore.ipynb --html $(DEMO)/report.html \
 		-p catalog $(CATALOG) -p covariate scene -p overlay_sheet $(DEMO)/overlays.png
 	@echo && $(BIN)/segscape status $(CATALOG) --images
 	@printf '\nLook at:\n  %s\n  %s\n  %s\n  %s\n' \
@@ -37,7 +37,7 @@ lint: .venv/.test
 	$(BIN)/nbstripout --verify notebooks/*.ipynb
 
 lab: .venv/.lab
-	$(BIN)/jupyter lab notebooks/segment.ipynb
+	$(BIN)/segscape lab
 
 format: .venv/.test
 	$(BIN)/ruff check --fix .

@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.metadata
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import toolkit as tk
+from toolkit import paths
 from toolkit.cli import main
 from toolkit.notebooks import Parameter, ParameterError, parse_parameters
 
@@ -84,8 +86,10 @@ class TestParameters:
     def test_what_does_not_fit_is_refused_by_name_value_and_type(self, type_name: str, text: str) -> None:
         with pytest.raises(ParameterError) as refused:
             parse(type_name, text)
-        words = type_name.replace(" | ", " or ")
-        assert str(refused.value) == f"parameter value={text!r} must be {words}"
+        words = {"int": "a whole number", "float": "a number", "bool": "true or false", "None": "null for none"}
+        words |= {"dict": "pairs such as {name: value}"}
+        wanted = ", or ".join(words[kind] for kind in type_name.split(" | "))
+        assert str(refused.value) == f"parameter value={text!r} must be {wanted}"
 
     @pytest.mark.parametrize(("type_name", "text"), [("list", "[0.5"), ("list", "0.5,,1"), ("dict", "{a: ")])
     def test_what_cannot_be_read_is_refused(self, type_name: str, text: str) -> None:
@@ -119,6 +123,76 @@ class TestRun:
         assert result.exit_code == 2
         assert "there is no notebook 'missing.ipynb'" in result.output
         assert not (tmp_path / "out").exists()
+
+    def test_without_a_notebook_it_names_those_that_come_along(self) -> None:
+        result = segscape("run")
+        assert result.exit_code == 2
+        assert "which notebook? Give one of segment, explore, evaluate, or a path" in result.output
+
+    @pytest.mark.parametrize("typed", ["segmant", "Segment", "segment.ipynb", "notebooks/segment.ipynb"])
+    def test_the_nearest_of_those_is_offered(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = segscape("run", typed)
+        assert result.exit_code == 2
+        assert f"there is no notebook '{typed}'; did you mean 'segment'?" in result.output
+
+    def test_a_name_is_found_from_anywhere(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = segscape("run", "segment", "--help-notebook")
+        assert result.exit_code == 0
+        assert result.output.startswith("images: str = ")
+
+    def test_a_persons_own_notebook_of_that_name_is_reached_by_its_path(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        shutil.copy(paths.notebooks() / "explore.ipynb", "segment.ipynb")
+        assert segscape("run", "segment.ipynb", "--help-notebook").output.startswith("catalog: str = ")
+        assert segscape("run", "segment", "--help-notebook").output.startswith("images: str = ")
+
+    @pytest.mark.parametrize(
+        ("typed", "message"),
+        [
+            (("-p", "engines", "two"), "parameter engines='two' must be a whole number\n"),
+            (("-p", "engines", "2.5"), "parameter engines='2.5' must be a whole number\n"),
+            (("-p", "flip", "ja"), "parameter flip='ja' must be true or false\n"),
+            (("-p", "cache_gb", "100 GB"), "parameter cache_gb='100 GB' must be a number\n"),
+            (("-p", "crop_size", "big"), "parameter crop_size='big' must be a whole number, or null for none\n"),
+            (("-p", "fields", "gaussian"), "parameter fields='gaussian' must be pairs such as {name: value}\n"),
+            (("-p", "scale", "1"), "no parameter 'scale'; did you mean 'scales'?"),
+            (("-p", "scales"), "-p scales: the value is missing, -p NAME VALUE"),
+            (("-p", "images=photos"), "-p images=photos: write name and value apart, -p images photos"),
+            (("-p", "images=photos", "-p", "flip", "false"), "write name and value apart, -p images photos"),
+            (("images", "photos"), "Got unexpected extra arguments (images photos)"),
+            (("-o", "."), "File '.' is a directory"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+    )
+    def test_what_is_typed_wrongly_is_refused_with_the_remedy_before_anything_runs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: tuple[str, ...], message: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        result = segscape("run", "segment", *typed)
+        assert result.exit_code == 2
+        assert message in result.output
+        assert list(tmp_path.iterdir()) == []
+
+    @pytest.mark.parametrize("option", ["-o", "--html"])
+    def test_a_place_that_cannot_be_written_is_refused_before_anything_runs(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "file").write_text("", encoding="utf-8")
+        result = segscape("run", "segment", option, "file/page.html")
+        assert result.exit_code == 1
+        assert "'file/page.html' cannot be written: " in result.output
+        assert result.output.rstrip().endswith("choose another path")
+
+    def test_a_page_is_no_notebook(self, tmp_path: Path) -> None:
+        (tmp_path / "report.html").write_text("<html>", encoding="utf-8")
+        result = segscape("run", tmp_path / "report.html")
+        assert result.exit_code == 2
+        assert "is not a notebook: its name does not end in .ipynb" in result.output
 
     def test_a_file_that_is_no_notebook_is_refused_without_a_traceback(self, tmp_path: Path) -> None:
         (tmp_path / "notes.ipynb").write_text("no notebook", encoding="utf-8")
@@ -332,17 +406,39 @@ class TestCommand:
     def test_help_lists_the_commands(self, option: str) -> None:
         result = segscape(option)
         assert result.exit_code == 0
-        for name in ("run", "status", "verify", "publish", "estimate", "doctor"):
+        for name in ("run", "lab", "status", "verify", "publish", "estimate", "doctor"):
             assert f"\n  {name} " in result.output
 
-    @pytest.mark.parametrize("name", ["run", "status", "verify", "publish", "estimate", "doctor"])
+    @pytest.mark.parametrize("name", ["run", "lab", "status", "verify", "publish", "estimate", "doctor"])
     def test_each_command_has_help(self, name: str) -> None:
         result = segscape(name, "--help")
         assert result.exit_code == 0
         assert f"Usage: main {name}" in result.output
 
-    def test_an_unknown_command_is_refused(self) -> None:
-        assert segscape("runn").exit_code == 2
+    @pytest.mark.parametrize(("typed", "meant"), [("runn", "run"), ("stats", "status"), ("--verison", "--version")])
+    def test_what_is_unknown_is_refused_with_the_nearest(self, typed: str, meant: str) -> None:
+        result = segscape(typed)
+        assert result.exit_code == 2
+        assert meant in result.output.splitlines()[-1]
+
+    def test_nothing_at_all_shows_the_commands(self) -> None:
+        assert "\n  run " in segscape().output
+
+    @pytest.mark.parametrize("command", ["status", "verify", "publish"])
+    def test_where_there_is_no_catalog_it_says_what_makes_one(self, command: str, tmp_path: Path) -> None:
+        (tmp_path / "empty").mkdir()
+        result = segscape(command, tmp_path / "empty", *[tmp_path / "run.csv"] * (command == "publish"))
+        assert result.exit_code == 1
+        assert "there is no catalog at" in result.output
+        assert "segscape run segment" in result.output
+
+    @pytest.mark.parametrize("target", ["run", "run.xlsx", "run.CSV "])
+    def test_a_publication_of_an_unknown_kind_is_refused_with_those_that_there_are(
+        self, catalog: Path, tmp_path: Path, target: str
+    ) -> None:
+        result = segscape("publish", catalog, tmp_path / target)
+        assert result.exit_code == 1
+        assert ".zarr, .parquet, .csv or .icechunk" in result.output
 
 
 def lines_with(text: str, words: Iterable[str]) -> list[str]:

@@ -1,8 +1,10 @@
 """The command ``segscape``: run a notebook, look at a catalog, check and publish it; check the installation."""
 
+import itertools
 import os
 import platform
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -17,24 +19,51 @@ def main() -> None:
     """Segment images on engines, and explore what they are made of."""
 
 
-@main.command(short_help="Run a notebook with parameters.")
-@click.argument("notebook", type=click.Path(dir_okay=False))
+class _WithPairs(click.Command):
+    """A command whose ``-p NAME VALUE`` is explained where somebody writes it otherwise."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for option, name, value in itertools.zip_longest(args, args[1:], args[2:]):
+            if option not in ("-p", "--parameter") or name is None:
+                continue
+            if "=" in name:
+                apart = " ".join(name.split("=", 1))
+                raise click.UsageError(f"{option} {name}: write name and value apart, {option} {apart}", ctx)
+            if value is None:
+                raise click.UsageError(f"{option} {name}: the value is missing, {option} NAME VALUE", ctx)
+        return super().parse_args(ctx, args)
+
+
+@main.command(cls=_WithPairs, short_help="Run a notebook with parameters.")
+@click.argument("notebook", required=False)
 @click.option("-p", "--parameter", "given", nargs=2, multiple=True, metavar="NAME VALUE", help="Set a parameter.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="The executed notebook [output/NOTEBOOK].")
 @click.option("--html", type=click.Path(dir_okay=False), help="Also write it as a page, without its code.")
 @click.option("--help-notebook", is_flag=True, help="Only list the notebook's parameters.")
 def run(
-    notebook: str, given: tuple[tuple[str, str], ...], output: str | None, html: str | None, help_notebook: bool
+    notebook: str | None, given: tuple[tuple[str, str], ...], output: str | None, html: str | None, help_notebook: bool
 ) -> None:
-    """Run NOTEBOOK through papermill.
+    """Run NOTEBOOK through papermill: segment, explore or evaluate, or the path of any other.
 
     A parameter that the notebook does not have, or a value of another type, is refused before anything runs. Paths are
     relative to the working directory.
     """
-    from toolkit.notebooks import NotebookError, ParameterError, parse_parameters, read_parameters, run_notebook
+    from toolkit.notebooks import (
+        NotebookError,
+        ParameterError,
+        find_notebook,
+        notebook_names,
+        parse_parameters,
+        read_parameters,
+        run_notebook,
+    )
 
+    if notebook is None:
+        names = ", ".join(notebook_names())
+        raise click.UsageError(f"which notebook? Give one of {names}, or a path; --help-notebook lists its parameters")
     try:
-        parameters = read_parameters(notebook)
+        found = find_notebook(notebook)
+        parameters = read_parameters(found)
         values = parse_parameters(parameters, given)
     except (FileNotFoundError, ParameterError) as error:
         raise click.UsageError(str(error)) from error
@@ -43,15 +72,37 @@ def run(
             click.echo(f"{parameter.name}: {parameter.type_name} = {parameter.default}")
             click.echo(f"    {parameter.help}")
         return
-    output = output or str(Path("output") / Path(notebook).name)
+    output = output or str(Path("output") / found.name)
     try:
-        run_notebook(notebook, output, values, html)
+        run_notebook(found, output, values, html)
     except NotebookError as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt as error:
         click.echo(f"{error}\nWhat was finished is kept; the same command goes on from there.".lstrip(), err=True)
         raise SystemExit(INTERRUPTED) from None
     click.echo(f"executed notebook: {output}" + (f"\npage: {html}" if html else ""))
+
+
+@main.command(short_help="Open the notebooks in JupyterLab.", context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def lab(options: tuple[str, ...]) -> None:
+    """Open JupyterLab here, on copies of the notebooks in my_notebooks/; OPTIONS are JupyterLab's own.
+
+    Paths in any notebook are relative to the working directory, as they are for this command. Copies that you changed
+    are kept.
+    """
+    if find_spec("jupyterlab") is None:
+        raise click.ClickException("JupyterLab is not installed: pip install 'segscape[lab]'")
+    from toolkit.lab import copy_notebooks, lab_command
+    from toolkit.paths import WORKING_COPIES
+
+    folder = Path.cwd()
+    for name in copy_notebooks(folder / WORKING_COPIES):
+        click.echo(
+            f"{WORKING_COPIES}/{name} is kept as you changed it; rename it to get the newer one at the next start"
+        )
+    command = lab_command(folder, f"{WORKING_COPIES}/segment.ipynb", options)
+    os.execv(command[0], command)
 
 
 @main.command(short_help="What a catalog holds.")
@@ -155,7 +206,7 @@ def estimate(
     """Try a few of IMAGES, and print how long all will take and how much disk. Nothing is written.
 
     IMAGES is a catalog, or a directory, glob or table of images that will make one. The defaults are those of
-    notebooks/segment.ipynb.
+    the notebook segment.
     """
     import torch
     from zarr.storage import MemoryStore

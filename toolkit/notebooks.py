@@ -1,5 +1,6 @@
 """Notebooks as commands: parameters checked before anything runs, papermill to run them, progress on the terminal."""
 
+import ast
 import asyncio
 import contextlib
 import difflib
@@ -22,6 +23,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError, PapermillMissingParameterException
 
+from toolkit import paths
 from toolkit.catalog.provenance import NOTEBOOK_VARIABLE, PARAMETERS_VARIABLE
 from toolkit.display import LiveDisplay
 from toolkit.errors import ToolkitError
@@ -55,6 +57,38 @@ class Parameter:
     """The comment behind it."""
 
 
+def notebook_names() -> list[str]:
+    """Names of the notebooks that came with the toolkit, in the order in which they are used."""
+    usual = ("segment", "explore", "evaluate")
+    found = {path.stem for path in paths.notebooks().glob("*.ipynb")}
+    return [*(name for name in usual if name in found), *sorted(found.difference(usual))]
+
+
+def find_notebook(notebook: str) -> Path:
+    """A notebook by its path, or one that came with the toolkit by its name.
+
+    Parameters
+    ----------
+    notebook : str
+        A path, or a name such as ``segment``, which is found wherever the toolkit is installed.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such notebook; the message lists those that came with the toolkit.
+    """
+    if Path(notebook).is_file():
+        return Path(notebook)
+    names = notebook_names()
+    if notebook in names:
+        return paths.notebooks() / f"{notebook}.ipynb"
+    near = difflib.get_close_matches(Path(notebook).stem, names, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    raise FileNotFoundError(
+        f"there is no notebook {notebook!r}; {hint}give the path of one, or a name: {', '.join(names)}"
+    )
+
+
 def read_parameters(notebook: str | Path) -> list[Parameter]:
     """The parameters that a notebook takes, in their order.
 
@@ -65,6 +99,8 @@ def read_parameters(notebook: str | Path) -> list[Parameter]:
     """
     if not Path(notebook).is_file():
         raise FileNotFoundError(f"there is no notebook {str(notebook)!r}")
+    if Path(notebook).suffix != ".ipynb":
+        raise ParameterError(f"{str(notebook)!r} is not a notebook: its name does not end in .ipynb")
     try:
         found = papermill.inspect_notebook(str(notebook))
     except (NotJSONError, ValidationError, AttributeError, KeyError, TypeError) as error:
@@ -110,6 +146,15 @@ def parse_parameters(parameters: Sequence[Parameter], given: Sequence[tuple[str,
 
 
 _TYPES = {"int": int, "float": float, "bool": bool, "list": list, "tuple": list, "dict": dict}
+_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list such as 0.5,1",
+    "tuple": "a list such as 0.5,1",
+    "dict": "pairs such as {name: value}",
+    "None": "null for none",
+}
 
 
 def _parse(parameter: Parameter, text: str) -> Any:
@@ -129,7 +174,9 @@ def _parse(parameter: Parameter, text: str) -> Any:
         value = float(value)
     wanted = tuple(_TYPES[kind] for kind in kinds if kind in _TYPES)
     if wanted and (not isinstance(value, wanted) or (isinstance(value, bool) and "bool" not in kinds)):
-        raise ParameterError(f"parameter {parameter.name}={text!r} must be {' or '.join(kinds)}")
+        raise ParameterError(
+            f"parameter {parameter.name}={text!r} must be {', or '.join(_WORDS.get(kind, kind) for kind in kinds)}"
+        )
     return value
 
 
@@ -142,6 +189,8 @@ def _read_value(text: str) -> Any:
 
 def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, Any], html: str | Path | None) -> None:
     """Run a notebook through papermill, in the working directory.
+
+    Whatever can be known to fail at the end does so at the beginning: a place that cannot be written.
 
     Parameters
     ----------
@@ -157,17 +206,21 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     Raises
     ------
     NotebookError
-        The output is the notebook itself, or a cell raised: what was written holds everything up to there.
+        The output is the notebook itself or cannot be written, or a cell raised: what was written holds everything up
+        to there.
     KeyboardInterrupt
         SIGINT or SIGTERM came, which interrupts the cell that runs; a second one does so again.
     """
     if Path(output).resolve() == Path(notebook).resolve():
         raise NotebookError(f"the output would replace the notebook {str(notebook)!r}; choose another path")
-    Path(output).parent.mkdir(parents=True, exist_ok=True)
+    for target in (output, html):
+        if target is not None:
+            _require_writable(Path(target))
     papermill_engines.register(_ENGINE, _Engine)
     # Its kernel inherits them, so that a catalog can tell which notebook made its results.
     os.environ[NOTEBOOK_VARIABLE] = str(notebook)
     os.environ[PARAMETERS_VARIABLE] = json.dumps(dict(values), default=str)
+    os.environ.pop("JPY_SESSION_NAME", None)  # of a notebook in Jupyter, if one calls this: the kernel is not its own
     try:
         papermill.execute_notebook(
             str(notebook), str(output), dict(values), engine_name=_ENGINE, progress_bar=False, kernel_name=None
@@ -177,9 +230,29 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     except PapermillExecutionError as error:
         if error.ename in _INTERRUPTS:
             raise KeyboardInterrupt(error.evalue) from None
-        raise NotebookError(f"{error.ename}: {error.evalue}\nThe executed notebook is {output}") from error
+        raise NotebookError(f"{error.ename}: {_words_of(error)}\nThe executed notebook is {output}") from error
     if html is not None:
         _write_html(Path(output), Path(html))
+
+
+def _words_of(error: PapermillExecutionError) -> str:
+    """What an error says; a KeyError says it between quotation marks."""
+    with contextlib.suppress(ValueError, SyntaxError):
+        if error.ename == "KeyError":
+            return str(ast.literal_eval(error.evalue))
+    return str(error.evalue)
+
+
+def _require_writable(target: Path) -> None:
+    """Make its folder, and refuse what only the end of the run would find out."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("a", encoding="utf-8"):
+            pass
+        if not target.stat().st_size:
+            target.unlink()
+    except OSError as error:
+        raise NotebookError(f"{str(target)!r} cannot be written: {error.strerror}; choose another path") from error
 
 
 def _write_html(notebook: Path, page: Path) -> None:

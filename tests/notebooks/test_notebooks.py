@@ -5,6 +5,7 @@ A kernel takes seconds to start, so the tests share what few runs leave behind.
 
 import ast
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import chdir
 from dataclasses import dataclass
@@ -13,12 +14,15 @@ from typing import Any
 
 import nbformat
 import numpy as np
+import papermill
 import pytest
 from click.testing import CliRunner
 from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
 from PIL import Image
 
 import toolkit as tk
+from toolkit import paths
 from toolkit.cli import main
 from toolkit.notebooks import parse_parameters, read_parameters
 
@@ -64,10 +68,11 @@ def run(notebook: Path, folder: Path, **values: object) -> Ran:
 
 
 def run_cells(notebook: Path, typed: Mapping[str, object]) -> Iterator[str]:
-    """Run a notebook's cells in this process, without a kernel; the HTML of each value that has one."""
+    """Run a notebook's cells in this process, without a kernel; the HTML of what each displays."""
     parameters = read_parameters(notebook)
     values = parse_parameters(parameters, [(name, str(value)) for name, value in typed.items()])
-    names: dict[str, Any] = {}
+    displayed: list[object] = []
+    names: dict[str, Any] = {"display": lambda *shown: displayed.extend(shown)}
     for cell in nbformat.read(notebook, as_version=4).cells:
         if cell.cell_type != "code":
             continue
@@ -75,7 +80,8 @@ def run_cells(notebook: Path, typed: Mapping[str, object]) -> Iterator[str]:
         last = program.body.pop() if program.body and isinstance(program.body[-1], ast.Expr) else None
         exec(compile(program, notebook.name, "exec"), names)
         value = eval(compile(ast.Expression(last.value), notebook.name, "eval"), names) if last else None
-        yield (value._repr_html_() if hasattr(value, "_repr_html_") else None) or ""
+        shown, displayed[:] = [*displayed, value], []
+        yield "".join(one._repr_html_() or "" for one in shown if hasattr(one, "_repr_html_"))
         if "parameters" in cell.metadata.get("tags", ()):
             names.update(values)
 
@@ -180,6 +186,12 @@ class TestSegment:
         assert list(on_engines.uri.values[:3]) == list(in_process.uri.values)
         np.testing.assert_allclose(on_engines.composition.values[:3], in_process.composition.values, atol=1e-5)
 
+    def test_images_above_a_limit_that_was_given_fail_alone(self, folder: Path, tmp_path: Path) -> None:
+        values = {"images": folder / "photos", "catalog": tmp_path / "demo.zarr", **TINY, "max_megapixels": "0.006"}
+        with pytest.raises(RuntimeError, match=r"not one image could be segmented: .* pixels"):
+            list(run_cells(SEGMENT, values))
+        assert tk.Catalog.open(tmp_path / "demo.zarr").errors()["error"].tolist() == ["too_large"] * 3
+
     def test_an_image_that_failed_is_named_with_its_reason(self, segmented_on_engines: Ran) -> None:
         assert any("3 of 4 images done, 1 failed" in text for text in segmented_on_engines.texts("text/plain"))
         assert any("gone.jpg" in text and "missing" in text for text in segmented_on_engines.texts("text/html"))
@@ -230,6 +242,35 @@ class TestExploreOddCatalogs:
         tk.segment(tk.Catalog.create(tmp_path / "demo.zarr", [tmp_path / "gone.jpg"]), model, small_protocol).wait()
         assert "gone.jpg" in self.explore(tmp_path)
 
+    def test_no_heading_is_without_anything_below_it(
+        self, small_photos: list[Path], model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+    ) -> None:
+        tk.segment(tk.Catalog.create(tmp_path / "demo.zarr", small_photos[:1]), model, small_protocol).wait()
+        page = self.explore(tmp_path)
+        for line in ("Nothing else is known", "No image failed.", "Not written"):
+            assert f"<p>{line}" in page
+
+    def test_a_class_is_left_out(
+        self, small_photos: list[Path], model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+    ) -> None:
+        tk.segment(tk.Catalog.create(tmp_path / "demo.zarr", small_photos[:3]), model, small_protocol).wait()
+        page = self.explore(tmp_path, leave_out="background")
+        assert "Without background" in page
+        assert ">background<" not in page
+
+    @pytest.mark.parametrize(
+        ("name", "text", "message"),
+        [
+            ("covariate", "scnee", r"no covariate 'scnee'; did you mean 'scene'\?"),
+            ("leave_out", "backgroud", r"no class 'backgroud'; did you mean 'background'\?"),
+        ],
+    )
+    def test_what_is_misspelt_is_refused_with_the_nearest(
+        self, segmented_on_engines: Ran, folder: Path, name: str, text: str, message: str
+    ) -> None:
+        with pytest.raises(KeyError, match=message):
+            list(run_cells(EXPLORE, {"catalog": folder / "engines.zarr", name: text}))
+
     def test_a_run_without_label_maps(
         self, small_photos: list[Path], model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
     ) -> None:
@@ -248,6 +289,38 @@ class TestExploreOddCatalogs:
         assert list(tmp_path.iterdir()) == []
 
 
+@pytest.fixture
+def small_data_catalog(make_photos: MakePhotos, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data catalog whose samples are two small photos."""
+    folder = tmp_path / "data_catalog"
+    shutil.copytree(paths.data_catalog(), folder, ignore=shutil.ignore_patterns("*.zarr", "samples"))
+    names = [photo.name for photo in make_photos(folder / "samples", 2)]
+    rows = "".join(f"{name},town,nobody\n" for name in names)
+    (folder / "samples" / "samples.csv").write_text(f"uri,scene,source\n{rows}", encoding="utf-8")
+    monkeypatch.setenv("SEGSCAPE_DATA_CATALOG", str(folder))
+    return folder
+
+
+class TestDefaults:
+    def test_segment_and_explore_run_with_their_defaults(self, small_data_catalog: Path, tmp_path: Path) -> None:
+        with chdir(tmp_path):
+            for name in ("segment", "explore"):
+                result = CliRunner().invoke(main, ["run", name])
+                assert result.exit_code == 0, result.output
+        assert (tmp_path / "output" / "explore.ipynb").is_file()
+        assert (tk.Catalog.open(small_data_catalog / "demo.zarr").to_xarray().status == "done").all()
+
+    @pytest.mark.parametrize("given", [{}, {"catalogue": "mine.zarr"}], ids=["left out", "misspelt"])
+    def test_other_photos_are_refused_without_a_catalog_though_papermill_ignores_the_misspelt(
+        self, small_data_catalog: Path, small_photos: list[Path], tmp_path: Path, given: dict[str, str]
+    ) -> None:
+        values = {"images": str(small_photos[0].parent), **given}
+        output = tmp_path / "out.ipynb"
+        with pytest.raises(PapermillExecutionError, match=r"no catalog was given .* the demo's photos only"):
+            papermill.execute_notebook(str(SEGMENT), str(output), values, progress_bar=False)
+        assert not (small_data_catalog / "demo.zarr").exists()
+
+
 class TestRefusals:
     def test_a_misspelt_parameter_is_refused_before_anything_runs(
         self, small_photos: list[Path], tmp_path: Path
@@ -262,7 +335,7 @@ class TestRefusals:
     def test_a_value_of_another_type_is_refused_before_anything_runs(self, tmp_path: Path) -> None:
         ran = run(SEGMENT, tmp_path, **TINY | {"engines": "big"})
         assert ran.exit_code == 2
-        assert "parameter engines='big' must be int" in ran.terminal
+        assert "parameter engines='big' must be a whole number" in ran.terminal
         assert list(tmp_path.iterdir()) == []
 
     def test_a_value_outside_its_range_ends_with_its_message_on_the_terminal(
@@ -290,6 +363,9 @@ class TestRefusals:
             ("fields", "{merge: nope}", "merge must be one of 'probabilities', 'logits', not 'nope'"),
             ("fields", "{blend: nope}", "blend must be one of 'constant', 'gaussian', not 'nope'"),
             ("model", "nope", "model 'nope': no such name, no such directory"),
+            ("max_megapixels", "0", "max_pixels must be a whole number of at least 1, not 0"),
+            ("max_megabytes", "0", "max_bytes must be a whole number of at least 1, not 0"),
+            ("catalog", "", "no catalog was given for images='.*', or -p catalog data_catalog/"),
             ("images", "nope/*.jpg", r"images: 'nope/\*.jpg': no files match this pattern"),
             ("images", "nope", "images: 'nope': the path does not exist"),
             ("catalog", "notes.txt", "catalog 'notes.txt' is not a directory"),
@@ -345,7 +421,7 @@ class TestEveryNotebook:
 
     def test_its_defaults_are_of_their_types(self, path: Path) -> None:
         types = {"str": str, "int": int, "float": float, "bool": bool, "list": list, "dict": dict}
-        types["Optional[int]"] = int | None
+        types |= {"Optional[int]": int | None, "Optional[float]": float | None}
         for parameter in read_parameters(path):
             assert isinstance(ast.literal_eval(parameter.default), types[parameter.type_name])
 

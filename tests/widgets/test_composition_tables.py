@@ -108,7 +108,7 @@ class TestGroupComposition:
 
     def test_an_unknown_covariate_is_refused_with_those_that_there_are(self, make_results: MakeResults) -> None:
         results = make_results(STREET, scene=["town"] * 4, year=[2020] * 4)
-        with pytest.raises(KeyError, match="no covariate 'scnee'; the catalog has scene, year"):
+        with pytest.raises(KeyError, match=r"no covariate 'scnee'; did you mean 'scene'\? the catalog has scene, year"):
             group_composition(results, "scnee")
 
     def test_without_covariates_it_says_so(self, make_results: MakeResults) -> None:
@@ -160,5 +160,5 @@ def test_a_summary_of_nothing_is_empty(make_results: MakeResults) -> None:
 
 def test_images_without_the_covariate_are_a_group_of_that_name(make_results: MakeResults) -> None:
     groups = group_composition(make_results(STREET, scene=["town", "", "town", ""]), "scene")
-    assert set(groups.index) == {"town", "(missing)"}
+    assert set(groups.index) == {"town", "(no scene)"}
     assert groups.images.sum() == 3

@@ -24,7 +24,7 @@ def check_catalog(store: Store) -> None:
     if is_empty(store):
         raise CatalogError(
             f"there is no catalog at {store_name(store)}{_nearby(store)}; make one with "
-            "Catalog.create(location, images)"
+            "Catalog.create(location, images), or in the shell with segscape run segment -p images … -p catalog …"
         )
     if not _is_catalog(store):
         raise CatalogError(_what_else(store))

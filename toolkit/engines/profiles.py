@@ -32,8 +32,8 @@ def find_profile(profile: str | os.PathLike[str]) -> Path:
 def runtime_directory(profile: str | os.PathLike[str]) -> Path:
     """Return the folder in which a profile can run: connection, log and pid files are written there.
 
-    This is the profile's own folder if it can be written, else a copy of its settings in IPython's folder, which is
-    brought up to date each time.
+    This is the profile's own folder, or, if that cannot be written or lies inside an installed package, a copy of its
+    settings in IPython's folder, brought up to date each time.
 
     Raises
     ------
@@ -41,7 +41,8 @@ def runtime_directory(profile: str | os.PathLike[str]) -> Path:
         There is no such profile.
     """
     folder = find_profile(profile)
-    return folder if os.access(folder, os.W_OK) else _copy_for_this_user(folder)
+    is_installed = paths.is_wheel() and folder.is_relative_to(paths.clusters().resolve())
+    return folder if os.access(folder, os.W_OK) and not is_installed else _copy_for_this_user(folder)
 
 
 def _is_profile(folder: Path) -> bool:

@@ -1,8 +1,7 @@
-"""What pictures are made of: as a table, as bars per image, and grouped by what else is known of them."""
+"""What pictures are made of: as a table, and as bars per image."""
 
-import os
+import difflib
 from collections.abc import Mapping, Sequence
-from pathlib import PurePath
 
 import numpy as np
 import pandas as pd
@@ -10,9 +9,14 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from toolkit.widgets.names import short_names, wrapped
+
 REST = "(other)"
-MISSING = "(missing)"
-_REST_COLOR = (0.75, 0.75, 0.75)
+"""What stands for all that has no column, row or bar of its own."""
+FRACTION = "fraction of the pixels"
+"""What a composition is of, unless it says something else."""
+REST_COLOR = (0.75, 0.75, 0.75)
+"""Its colour."""
 
 
 def composition_table(results: xr.Dataset, min_fraction: float = 0.001) -> pd.DataFrame:
@@ -28,13 +32,15 @@ def composition_table(results: xr.Dataset, min_fraction: float = 0.001) -> pd.Da
     Returns
     -------
     pandas.DataFrame
-        One row per image, named by its file (and folders, where two files have one name); one column per class, largest
-        first; rows sum to 1.
+        One row per image, named by its file (and folders, where two files have one name: `short_names`); one column per
+        class, largest first; rows sum to 1.
     """
-    done = results.isel(image=np.flatnonzero(results.status.values == "done"))
+    is_done = results.status.values == "done"
+    done = results.isel(image=np.flatnonzero(is_done))
+    names = np.array(short_names([str(uri) for uri in results.uri.values]), dtype=object)  # as in every other table
     table = pd.DataFrame(
         done.composition.values,
-        index=pd.Index(_short_names(list(done.uri.values)), name="image"),
+        index=pd.Index(names[is_done], name="image"),
         columns=list(done.class_name.values),
     )
     shown = table.columns[table.max() >= min_fraction]
@@ -61,49 +67,49 @@ def summarize_composition(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(statistics, index=table.columns).rename_axis("class")
 
 
-def group_composition(results: xr.Dataset, covariate: str, min_fraction: float = 0.0, bins: int = 6) -> pd.DataFrame:
-    """Mean fraction of each class per group of images.
+def leave_out(results: xr.Dataset, classes: Sequence[str]) -> xr.Dataset:
+    """Results without some classes, such as the background: the fractions are those of the other pixels.
 
     Parameters
     ----------
     results : xarray.Dataset
         From `Catalog.to_xarray`.
-    covariate : str
-        Name of the covariate whose values make the groups.
-    min_fraction : float
-        Classes that reach this fraction in no group are left out.
-    bins : int
-        A number or time with more values than twice this is cut into so many ranges of equal width.
+    classes : sequence of str
+        Their names.
 
     Returns
     -------
-    pandas.DataFrame
-        One row per value of the covariate, and `MISSING` for images without one; one column per class that occurs,
-        largest first; ``images`` counts the images of the group that are done.
+    xarray.Dataset
+        The same images without these classes; ``composition`` sums to 1 again. Images that hold nothing else have no
+        fractions then: their ``status`` is ``"left out"``. The ``long_name`` of the composition says what it is of.
 
     Raises
     ------
     KeyError
-        The catalog has no such covariate; the message lists those that it has.
+        The run has no such class; the message offers the nearest, and lists those that it has.
     """
-    known = [str(name) for name in results.coords if name not in ("image", "uri", "class_name", "run")]
-    if covariate not in known:
-        raise KeyError(f"no covariate {covariate!r}; the catalog has {', '.join(known) or 'none'}")
-    done = results.isel(image=np.flatnonzero(results.status.values == "done"))
-    table = pd.DataFrame(done.composition.values, columns=list(done.class_name.values))
-    values = pd.Series(done[covariate].values)
-    if not pd.api.types.is_object_dtype(values) and values.nunique() > 2 * bins:
-        values = pd.cut(values, bins)
-    groups = table.groupby(values.mask(values == ""), dropna=False, observed=True)
-    means = groups.mean()
-    means.index = pd.Index([MISSING if pd.isna(value) else value for value in means.index], name=covariate)
-    means = means.loc[:, (means.max() > 0) & (means.max() >= min_fraction)]
-    means = means[means.mean().sort_values(ascending=False, kind="stable").index]
-    means.insert(0, "images", groups.size().to_numpy())
-    return means
+    known = [str(name) for name in results.class_name.values]
+    for name in classes:
+        if name not in known:
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise KeyError(f"no class {name!r}; {hint}the run has {', '.join(known)}")
+    if not classes:
+        return results
+    rest = results.isel(class_name=np.flatnonzero(~np.isin(known, list(classes))))
+    total = rest.composition.sum("class_name", skipna=False).values
+    is_empty = (rest.status.values == "done") & ~(total > 0)
+    composition = rest.composition / np.where(total > 0, total, np.nan)[:, None]
+    composition.attrs["long_name"] = f"{FRACTION} that are not {' or '.join(map(str, classes))}"
+    return rest.assign(
+        composition=composition,
+        status=("image", np.where(is_empty, "left out", rest.status.values.astype(object))),
+    )
 
 
-def plot_composition(table: pd.DataFrame, colors: Mapping[str, Sequence[float]], title: str = "") -> Figure:
+def plot_composition(
+    table: pd.DataFrame, colors: Mapping[str, Sequence[float]], title: str = "", label: str = FRACTION
+) -> Figure:
     """Stacked bars, one per row, of the fractions in a table.
 
     Parameters
@@ -112,8 +118,8 @@ def plot_composition(table: pd.DataFrame, colors: Mapping[str, Sequence[float]],
         From `composition_table` or `group_composition`.
     colors : mapping
         RGB in 0…1 by class name, from `class_colors`.
-    title : str
-        Above the bars.
+    title, label : str
+        Above the bars, and below them: what the fractions are of.
 
     Returns
     -------
@@ -121,31 +127,22 @@ def plot_composition(table: pd.DataFrame, colors: Mapping[str, Sequence[float]],
         Not shown yet; a notebook shows it as the value of a cell.
     """
     fractions = table.drop(columns="images", errors="ignore")
-    figure = Figure(figsize=(9, 1.2 + 0.35 * max(len(fractions), 1)), layout="constrained")
+    names = [wrapped(str(label)) for label in fractions.index]
+    most_lines = max((name.count("\n") + 1 for name in names), default=1)
+    figure = Figure(figsize=(9, 1.2 + (0.2 + 0.15 * most_lines) * max(len(names), 1)), layout="constrained")
     axes: Axes = figure.add_subplot()
     left = np.zeros(len(fractions))
     for name in fractions.columns:
         widths = fractions[name].to_numpy()
-        color = colors.get(str(name), _REST_COLOR)
+        color = colors.get(str(name), REST_COLOR)
         axes.barh(range(len(fractions)), widths, left=left, label=str(name), color=color, edgecolor="white", lw=0.5)
         left += widths
     # File names may hold dollar signs, which matplotlib would take for formulas.
-    axes.set_yticks(range(len(fractions)), [str(label) for label in fractions.index], parse_math=False)
+    axes.set_yticks(range(len(fractions)), names, parse_math=False)
+    axes.margins(y=0.01)
     axes.invert_yaxis()
-    axes.set(xlim=(0, 1), xlabel="fraction of the pixels", title=title)
+    axes.set(xlim=(0, 1), xlabel=label, title=title)
     axes.spines[["top", "right"]].set_visible(False)
     if len(fractions.columns):
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
     return figure
-
-
-def _short_names(uris: Sequence[str]) -> list[str]:
-    """File names, or paths from the folder that all have in common where names alone would not tell files apart."""
-    names = [PurePath(uri).name for uri in uris]
-    if len({*names}) == len(names):
-        return names
-    try:
-        folder = os.path.commonpath([PurePath(uri).parent for uri in uris])
-    except ValueError:  # nothing in common: files here and files elsewhere
-        return list(uris)
-    return [str(PurePath(uri).relative_to(folder)) for uri in uris]

@@ -1,7 +1,6 @@
 """Label maps over their photos, with a legend of what is in them."""
 
 from collections.abc import Sequence
-from pathlib import PurePath
 
 import numpy as np
 import xarray as xr
@@ -14,6 +13,7 @@ from toolkit.arguments import whole_number
 from toolkit.catalog import Catalog
 from toolkit.sources import SourceError, read_image
 from toolkit.widgets.colors import class_colors
+from toolkit.widgets.names import short_names, wrapped
 
 _LONGEST_SIDE = 640
 _LEAST_FRACTION_IN_LEGEND = 0.001
@@ -81,16 +81,19 @@ def overlay_sheet(
     grid = figure.subplots(lines, 2 * columns, squeeze=False)
     for axes in grid.flat:
         axes.set_axis_off()
+    names = short_names([str(uri) for uri in results.uri.values])
     for position, image in enumerate(chosen):
         left, right = grid[position // columns, 2 * (position % columns) :][:2]
-        _draw_pair(left, right, catalog, run, results.isel(image=image), colors)
+        _draw_pair(left, right, catalog, run, results.isel(image=image), names[image], colors)
     return figure
 
 
-def _draw_pair(left: Axes, right: Axes, catalog: Catalog, run_id: str, result: xr.Dataset, colors: np.ndarray) -> None:
+def _draw_pair(
+    left: Axes, right: Axes, catalog: Catalog, run_id: str, result: xr.Dataset, name: str, colors: np.ndarray
+) -> None:
     uri = str(result.uri.item())
     # File names may hold dollar signs, which matplotlib would take for formulas.
-    left.set_title(PurePath(uri).name, fontsize="small", loc="left", parse_math=False)
+    left.set_title(wrapped(name), fontsize="small", loc="left", parse_math=False)
     if result.status.item() != "done":
         left.text(0.5, 0.5, str(result.status.item()), ha="center", transform=left.transAxes)
         return
