@@ -149,6 +149,12 @@ def estimate(
 class _Shown:
     """What is going on, in place, while it goes on."""
 
+    def __init__(self, show: bool, begin: float, seconds: float, clock: Callable[[], float]) -> None:
+        self._display = LiveDisplay() if show else None
+        self._begin, self._seconds, self._clock = begin, seconds, clock
+
+    def __enter__(self) -> "_Shown":
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self._display is not None:
@@ -168,7 +174,7 @@ class _Words(str):
 def _pending(catalog: Catalog, settings: RunSettings) -> np.ndarray:
     """Rows of the images that a run has still to segment."""
     if settings.run_id not in list_runs(catalog.store):
-        return catalog.image_tables().shown
+        return np.arange(len(catalog))
     return np.flatnonzero(catalog.run_results(settings.run_id).status_of_all() == PENDING)
 
 
