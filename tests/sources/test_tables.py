@@ -383,6 +383,22 @@ def test_points_of_layers_become_latitude_and_longitude(tmp_path: Path, name: st
     assert list_images(points).covariates is not None
 
 
+def test_places_of_parquet_without_geopandas_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    geopandas = pytest.importorskip("geopandas")
+    frame = pd.DataFrame({"uri": ["a.jpg"], "n": [1]})
+    geopandas.GeoDataFrame(frame, geometry=geopandas.points_from_xy([8], [47]), crs=4326).to_parquet(tmp_path / "t.pq")
+    monkeypatch.setattr("toolkit.sources.geography.find_spec", lambda name: None)
+    listing = list_images(tmp_path / "t.pq")
+    assert columns(listing) == {"n": [1]}
+    assert listing.left_out == {"columns of places, which need geopandas": ["geometry"]}
+
+
+def test_that_nothing_is_looked_for_on_servers_is_said(tmp_path: Path) -> None:
+    listing = listed(tmp_path, "t.csv", "uri\ns3://bucket/a.jpg\n")
+    assert listing.missing == []
+    assert "1 of them are on servers, where they were not looked for" in listing.describe()
+
+
 # What is no table
 
 
