@@ -124,10 +124,7 @@ def test_a_row_with_too_few_fields_lacks_the_last_and_is_warned_of(tmp_path: Pat
         (",uri\n5,a.jpg\n", "line 1: column 1 has no name"),
         ('uri,note\na.jpg,"open\nb.jpg,x\n', "line 2: a quote .* not closed"),
         ('uri,note\na.jpg,x\nb.jpg,"one" two\n', "line 3: a quote .* within a cell"),
-        (
-            'uri,note\na.jpg,x\nb.jpg,"' + "x,\n" * 50_000,
-            r"line 3: a cell has more than 131,072 characters; is a quote",
-        ),
+        pytest.param('uri,n\na.jpg,"' + "x,\n" * 50_000, "line 2: a cell has more than 131,072", id="a long cell"),
         ("uri,note\na.jpg,x\nb.jpg,\0\n", "line 3 has a NUL byte"),
         ("", "it is empty"),
         ("\n\n", "it is empty"),
