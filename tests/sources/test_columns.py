@@ -4,9 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from toolkit.sources import Listing, list_images
+from toolkit.sources.columns import read_texts
+from toolkit.sources.values import Column
 
 
 def listed(tmp_path: Path, *cells: str, **settings: Any) -> Listing:
@@ -302,3 +307,47 @@ def test_what_was_decided_can_be_read(tmp_path: Path) -> None:
     assert words.splitlines()[0] == "2 images"
     assert "x: text: whole numbers but for 1 row" in words
     assert "types={'x': 'whole'}" in words
+
+
+def column(cells: list[str]) -> Column:
+    return read_texts(pa.chunked_array([pa.array(cells, pa.large_string())]), str)
+
+
+NUMBERLIKE = st.one_of(
+    st.integers().map(str),
+    st.floats(allow_nan=False).map(repr),
+    st.decimals(allow_nan=False, allow_infinity=False).map(str),
+    st.datetimes().map(lambda time: time.isoformat()),
+    st.dates().map(lambda day: day.isoformat()),
+    st.sampled_from(["", " ", "0", "00", "1.0", "1.50", "True", "False", "NA", "nan", "1e5", "1e+05", "2020-02-30"]),
+    st.text("0123456789.,eE+-: TZxn", max_size=12),
+)
+
+
+@given(st.lists(NUMBERLIKE, min_size=1, max_size=6))
+@example(["-0"])
+@example(["5e-324", "1e-400"])
+@example(["9223372036854775808", ""])
+def test_every_text_can_be_had_again(cells: list[str]) -> None:
+    found = column(cells)
+    if found.written is not None:
+        assert found.written.tolist() == cells
+    else:
+        days = all(value == value.normalize() for value in found.values.dropna() if isinstance(value, pd.Timestamp))
+        back = ["" if pd.isna(value) else plain_text(value, days=days) for value in found.values]
+        assert back == ["" if not cell.strip() and found.read_as.startswith("text") else cell for cell in cells]
+
+
+def plain_text(value: Any, *, days: bool) -> str:
+    """A value as Python writes it; of times that are days throughout, the day alone, and Z for UTC."""
+    if isinstance(value, pd.Timestamp):
+        text = value.isoformat().replace("+00:00", "Z")
+        return text.removesuffix("T00:00:00") if days and value.tzinfo is None else text
+    return value if isinstance(value, str) else str(value)
+
+
+@given(st.lists(NUMBERLIKE, min_size=1, max_size=6), st.integers(1, 400))
+def test_what_a_column_is_depends_on_no_number_of_rows_and_no_order(cells: list[str], times: int) -> None:
+    once, often = column(cells), column(cells[::-1] * times)
+    assert often.values.dtype == once.values.dtype
+    assert (often.written is None) == (once.written is None)

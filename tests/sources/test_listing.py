@@ -162,6 +162,12 @@ def test_what_was_left_out_is_said_once_by_reason_and_count(tmp_path: Path) -> N
     assert "26 files were left out" in listing.describe()
 
 
+def test_rare_kinds_of_what_was_left_out_are_counted_together(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", *(f"{n}.kind{n}" for n in range(9)))
+    with pytest.warns(UserWarning, match=r"9 files were left out: 1 \.kind0, .* 1 \.kind5, 3 of other kinds;"):
+        assert len(list_images(tmp_path).left_out) == 9
+
+
 def test_hidden_files_and_those_of_desktops_alone_are_no_news(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini", "._a.jpg", ".hidden/b.jpg")
     with warnings.catch_warnings():
@@ -315,6 +321,13 @@ def test_another_type_is_an_error(images: object) -> None:
 def test_an_element_of_another_type_is_an_error_that_names_it() -> None:
     with pytest.raises(TypeError, match=r"images: element 1 .*None"):
         list_images(["a.jpg", None])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("name", ["photos.csv", "photos.xlsx", "list.txt", "photos"])
+def test_a_list_of_nothing_but_a_table_or_folder_is_an_error(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "photos/a.jpg")
+    with pytest.raises(NoImagesError, match=f"nothing but '.*{name}', which is no image; give it by itself"):
+        list_images([tmp_path / name])
 
 
 def test_an_empty_element_is_an_error_that_names_it() -> None:

@@ -124,6 +124,7 @@ def test_a_row_with_too_few_fields_lacks_the_last_and_is_warned_of(tmp_path: Pat
         (",uri\n5,a.jpg\n", "line 1: column 1 has no name"),
         ('uri,note\na.jpg,"open\nb.jpg,x\n', "line 2: a quote .* not closed"),
         ('uri,note\na.jpg,x\nb.jpg,"one" two\n', "line 3: a quote .* within a cell"),
+        pytest.param('uri,n\na.jpg,"' + "x,\n" * 50_000, "line 2: a cell has more than 131,072", id="a long cell"),
         ("uri,note\na.jpg,x\nb.jpg,\0\n", "line 3 has a NUL byte"),
         ("", "it is empty"),
         ("\n\n", "it is empty"),
@@ -381,6 +382,22 @@ def test_points_of_layers_become_latitude_and_longitude(tmp_path: Path, name: st
     assert found["lat"].tolist() == pytest.approx([47.25, 47.5], abs=1e-6)
     assert found["lon"].tolist() == pytest.approx([8.5, 8.75], abs=1e-6)
     assert list_images(points).covariates is not None
+
+
+def test_places_of_parquet_without_geopandas_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    geopandas = pytest.importorskip("geopandas")
+    frame = pd.DataFrame({"uri": ["a.jpg"], "n": [1]})
+    geopandas.GeoDataFrame(frame, geometry=geopandas.points_from_xy([8], [47]), crs=4326).to_parquet(tmp_path / "t.pq")
+    monkeypatch.setattr("toolkit.sources.geography.find_spec", lambda name: None)
+    listing = list_images(tmp_path / "t.pq")
+    assert columns(listing) == {"n": [1]}
+    assert listing.left_out == {"columns of places, which need geopandas": ["geometry"]}
+
+
+def test_that_nothing_is_looked_for_on_servers_is_said(tmp_path: Path) -> None:
+    listing = listed(tmp_path, "t.csv", "uri\ns3://bucket/a.jpg\n")
+    assert listing.missing == []
+    assert "1 of them are on servers, where they were not looked for" in listing.describe()
 
 
 # What is no table

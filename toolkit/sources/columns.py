@@ -117,7 +117,10 @@ def _times(texts: Any, stripped: Any, found: Any, decimal_comma: bool) -> Column
     if found_times.notna().sum() != len(found):  # there is a 30 February among them
         return None
     shapes = set(pc.replace_substring_regex(found, "[0-9]", "0").unique().to_pylist())
-    gives_back = shapes <= {"0000-00-00"} or shapes <= {"0000-00-00T00:00:00"} or shapes <= {"0000-00-00T00:00:00Z"}
+    # What is midnight throughout reads as days.
+    days_only = bool((found_times.dropna().dt.normalize() == found_times.dropna()).all())
+    gives_back = shapes <= {"0000-00-00"} or shapes <= {"0000-00-00T00:00:00Z"}
+    gives_back = gives_back or (shapes <= {"0000-00-00T00:00:00"} and not days_only)
     return column_of(texts, found_times, "times, in UTC" if zoned else "times", gives_back=gives_back)
 
 

@@ -141,7 +141,9 @@ def _rows(text: str, separator: str, first_line: int) -> Iterator[tuple[int, lis
 
 
 def _quote_words(error: csv.Error) -> str:
-    if "field larger" in str(error) or "unexpected end" in str(error):
+    if "field larger" in str(error):
+        return f'a cell has more than {csv.field_size_limit():,} characters; is a quote (") before it not closed?'
+    if "unexpected end" in str(error):
         return 'a quote (") that begins a cell here is not closed'
     if "expected after" in str(error):
         return 'a quote (") is closed within a cell; double it where it is part of the text, and quote the whole cell'

@@ -20,6 +20,7 @@ from toolkit.sources.reading import DEFAULT_LIMITS
 from toolkit.sources.registry import source_of
 from toolkit.sources.uris import normalize_uri
 
+_REASONS_SAID = 6
 _NOTHING_MATCHES = "no files match this pattern"
 
 
@@ -85,7 +86,9 @@ def left_out_in_words(left_out: Mapping[str, Sequence[str]]) -> str:
     counts = sorted(((len(files), reason) for reason, files in left_out.items()), key=lambda one: -one[0])
     total = sum(count for count, _ in counts)
     were = "file was" if total == 1 else "files were"
-    return f"{total:,} {were} left out: {', '.join(f'{count:,} {reason}' for count, reason in counts)}"
+    words = [f"{count:,} {reason}" for count, reason in counts[:_REASONS_SAID]]
+    others = sum(count for count, _ in counts[_REASONS_SAID:])
+    return f"{total:,} {were} left out: {', '.join(words)}" + f", {others:,} of other kinds" * bool(others)
 
 
 def as_text(path: str) -> str:

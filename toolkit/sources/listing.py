@@ -30,7 +30,7 @@ from toolkit.sources.reading import read_bytes
 from toolkit.sources.table_files import TABLE_SUFFIXES, RawTable, read_table
 from toolkit.sources.tables import KEY, each_once, raw_table_of, read_images
 from toolkit.sources.unfit import is_picture, seems_to_be
-from toolkit.sources.uris import local_path, normalize_uri
+from toolkit.sources.uris import is_remote, local_path, normalize_uri
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +69,9 @@ class Listing:
         lines = [f"{len(self.uris):,} images"]
         if self.missing:
             lines.append(f"{len(self.missing):,} of them have no file, such as {', '.join(self.missing[:3])}")
+        on_servers = sum(map(is_remote, self.uris)) if self.base is not None else 0
+        if on_servers:
+            lines.append(f"{on_servers:,} of them are on servers, where they were not looked for")
         if self.left_out:
             lines.append(left_out_in_words(self.left_out))
         lines += [f"{column}: {words}" for column, words in self.read_as.items()]
@@ -268,6 +271,8 @@ def _list_elements(elements: Iterable[Any]) -> Listing:
         given.append(os.fspath(element))
     if not uris:
         raise NoImagesError(f"images: the list is empty; {_ALLOWED}")
+    if len(uris) == 1 and (uris[0].lower().endswith(TABLE_SUFFIXES) or os.path.isdir(uris[0])):
+        raise NoImagesError(f"images: the list holds nothing but {given[0]!r}, which is no image; give it by itself")
     here = look_up(uris)
     as_given: dict[str, str] = {}
     for uri, one in zip(here.uris, given, strict=True):

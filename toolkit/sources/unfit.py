@@ -1,6 +1,6 @@
 """What a file seems to be that is neither an image nor a table, in words."""
 
-from toolkit.sources.formats import ALLOWED_FORMATS, recognize
+from toolkit.sources.formats import ALLOWED_FORMATS, OTHER_PICTURE_SUFFIXES, recognize
 
 _BY_SUFFIX = {
     (".doc", ".docx", ".odt", ".rtf", ".pages"): "a text document",
@@ -17,7 +17,7 @@ _BY_SUFFIX = {
     (".py", ".ipynb", ".r", ".rmd", ".sh", ".js"): "a program or notebook",
     (".npy", ".npz", ".mat", ".h5", ".hdf5", ".nc", ".pt", ".pth", ".safetensors", ".pkl"): "a file of arrays",
     (".exe", ".dll", ".so", ".bin", ".dmg", ".iso"): "a program or disk image",
-    (".heic", ".heif", ".avif", ".gif", ".jp2", ".jxl"): "a picture in a format that is not read; save it as JPEG",
+    OTHER_PICTURE_SUFFIXES: "a picture in a format that is not read; save it as JPEG",
 }
 
 
