@@ -43,7 +43,8 @@ class TestHidden:
             assert catalog.errors().empty
             assert catalog.runs()[["images", "done", "failed", "pending"]].values.tolist() == [[2, 2, 0, 0]]
             assert catalog.run_results().counts().tolist() == [0, 2, 0]
-            compared = catalog.compare(None, None)
+            run_id = catalog.runs().index[0]
+            compared = catalog.compare(run_id, run_id)
             assert compared.image.values.tolist() == [0, 2]
             assert compared.images.values.sum() == 2
             assert catalog.removed().to_dict() == {1: URIS[1], 3: URIS[3]}
@@ -186,7 +187,7 @@ class TestEmpty:
         with pytest.raises(CatalogError, match="there is nothing to publish"):
             catalog.publish(None, tmp_path / "run.parquet")
         with pytest.raises(CatalogError):
-            catalog.compare(None, None)
+            catalog.compare("a", "b")
 
     def test_covariates_of_no_images_are_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="covariates are given, but no images"):
