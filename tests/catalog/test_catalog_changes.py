@@ -21,7 +21,7 @@ from toolkit.testing.failing_store import DisturbedStore
 
 URIS = ["/a.jpg", "/b.jpg", "/c.jpg"]
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings("error", "ignore:images:UserWarning")  # whose files need not exist
 
 
 def table(**columns: object) -> pd.DataFrame:
@@ -42,7 +42,7 @@ class TestCorrections:
         assert (catalog.addition and catalog.addition.values) == 1
         assert "1 values of known images changed" in str(catalog.addition)
         for one in (catalog, Catalog.open(store)):
-            for shown in (one.images(), one.to_xarray(), one.to_xarray(lazy=True), one.compare(None, None)):
+            for shown in (one.images(), one.to_xarray(), one.to_xarray(lazy=True), one.compare(run_id, run_id)):
                 assert shown.city.values.tolist() == ["Bonn", "Mainz", "Ulm"]
             assert one.to_xarray().status.values.tolist() == ["done"] * 3
         catalog.publish(None, tmp_path / "run.csv")

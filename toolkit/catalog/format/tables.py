@@ -232,13 +232,15 @@ def read_given(
 
     Of tables that do not have them: the path below the deepest folder that all have in common.
     """
+    rows = table.all_rows if rows is None else rows
     if table.has_given:
-        given = _read_texts(store, f"{table_path(table.number)}/{GIVEN_URI}", None)
+        given = _read_texts(store, f"{table_path(table.number)}/{GIVEN_URI}", rows)
     else:
-        given = _below_common_folder(read_uris(store, table))
+        given = below_common_folder(read_uris(store, table))[rows]
     for cells in () if changes is None else changes.of(table.number, GIVEN):
-        given[cells.rows] = cells.column.values
-    return given[rows or slice(None)]
+        within = (cells.rows >= rows.start) & (cells.rows < rows.stop)
+        given[cells.rows[within] - rows.start] = cells.column.values[within]
+    return given
 
 
 def read_column(store: Store, table: ImageTable, name: str) -> Column:
@@ -281,7 +283,7 @@ def _read_texts(store: Store, path: str, rows: slice | None) -> np.ndarray:
         return np.asarray(array[rows or slice(None)], dtype=object)
 
 
-def _below_common_folder(uris: np.ndarray) -> np.ndarray:
+def below_common_folder(uris: np.ndarray) -> np.ndarray:
     """What of each URI comes after the deepest folder of all of them."""
     if not len(uris):
         return uris

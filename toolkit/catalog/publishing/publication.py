@@ -1,6 +1,8 @@
 """What of a run is published: its rows, block by block, and what says where they come from."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +13,12 @@ import pandas as pd
 from toolkit.catalog.format.codes import ERROR_CODES
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
 from toolkit.catalog.format.results import RunResults, count, status_words
-from toolkit.catalog.format.tables import ImageTable, read_uris
+from toolkit.catalog.format.tables import ImageTable, below_common_folder, read_given, read_uris
 from toolkit.catalog.provenance import now
 from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.texts import width_of
+
+_FULL_PATH = re.compile(r"/|\\|~|[A-Za-z]:[/\\]|(?i:file|sftp|ssh)://")
 
 MARK = "segscape_publication"
 """Attribute by which a publication is known, so that nothing else is ever replaced by one."""
@@ -47,6 +51,7 @@ class Publication:
 
     def __post_init__(self) -> None:
         self._covariates = read_covariates(self.run.store, self.run.tables)
+        self._uris = published_uris(self.run)
         self._shown = self.run.tables.shown
         self.counts = _by_name(np.zeros(len(STATUS_NAMES), dtype=np.int64))
 
@@ -74,9 +79,9 @@ class Publication:
             parts = [self._read(table, part) for table, part in self.run.tables.walk(rows)]
             shown = image - rows.start
             block: Block = {"image": image}
-            block["uri"] = np.concatenate([part["uri"] for part in parts])[shown]
+            block["uri"] = self._uris[image]
             block |= {name: values[image] for name, values in self._covariates.items()}
-            block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0] if name != "uri"}
+            block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0]}
             status += count(block["status"])
             self.counts = _by_name(status)
             block["status"] = status_words(block["status"])
@@ -88,9 +93,7 @@ class Publication:
         if name in ("status", "error"):
             return width_of(np.array(STATUS_NAMES if name == "status" else ERROR_CODES, dtype=object))
         if name == "uri":
-            parts = (published_uris(self.run, table, rows) for _, table, rows in self.run.parts(_ROWS_AT_ONCE))
-            widths = [width_of(uris) for uris in parts]
-            return None if None in widths else max(filter(None, widths), default=1)
+            return width_of(self._uris)
         values = self._covariates.get(name)
         return width_of(values) if values is not None and values.dtype == object else None
 
@@ -161,12 +164,25 @@ class Publication:
         for name in per_class:
             values[name][values["status"] != DONE] = np.nan
         order = [*per_class, "confidence", "status", "error", "height", "width"]
-        return {"uri": published_uris(self.run, table, rows), **{name: values[name] for name in order}}
+        return {name: values[name] for name in order}
 
 
-def published_uris(run: RunResults, table: ImageTable, rows: slice) -> np.ndarray:
-    """What a publication calls some images of a table, objects ``(n_rows,)``."""
-    return read_uris(run.store, table, rows)
+def published_uris(run: RunResults) -> np.ndarray:
+    """What a publication calls the images, objects ``(n_images,)``: what a person wrote for them.
+
+    Where that is a full path on somebody's machine, or stands for several images, it is the path below the deepest
+    folder that all of these have in common.
+    """
+    tables = run.tables
+    given = np.concatenate(
+        [np.empty(0, dtype=object), *(read_given(run.store, t, None, tables.changes) for t in tables)]
+    )
+    times = Counter(given.tolist())
+    cut = np.array([bool(_FULL_PATH.match(text)) or times[text] > 1 for text in given.tolist()], dtype=bool)
+    if cut.any():
+        uris = np.concatenate([read_uris(run.store, table) for table in tables])
+        given[cut] = below_common_folder(uris[cut])
+    return given
 
 
 def _by_name(counts: np.ndarray) -> dict[str, int]:

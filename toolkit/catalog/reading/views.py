@@ -5,6 +5,7 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -17,11 +18,11 @@ from toolkit.catalog.format.generations import fields_of
 from toolkit.catalog.format.layout import DERIVED, DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
 from toolkit.catalog.format.results import RunResults, count, status_words
-from toolkit.catalog.format.tables import ImageTable, ImageTables, read_uris
+from toolkit.catalog.format.tables import ImageTable, ImageTables, read_given, read_uris
 from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
 from toolkit.catalog.reading.flags import duplicates
-from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, chunks_of, over_images
+from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, ReadRows, chunks_of, over_images
 from toolkit.catalog.reading.texts import as_text, as_words
 
 _SHOWN = (
@@ -40,7 +41,11 @@ def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ..
     columns = {name: _fixed(values) for name, values in read_covariates(store, tables).items()}
     return xr.Dataset(
         {name: ("image", column) for name, column in columns.items()},
-        coords={"image": pd.RangeIndex(tables.n_images), "uri": ("image", _uris(store, tables, text_chunks))},
+        coords={
+            "image": pd.RangeIndex(tables.n_images),
+            "uri": ("image", _texts(partial(read_uris, store), tables, text_chunks)),
+            "given_uri": ("image", _texts(partial(read_given, store, changes=tables.changes), tables, text_chunks)),
+        },
     )
 
 
@@ -49,10 +54,10 @@ def shown_images(dataset: xr.Dataset, tables: ImageTables) -> xr.Dataset:
     return dataset if tables.are_all_shown else dataset.isel(image=tables.shown)
 
 
-def _uris(store: Store, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
+def _texts(read: ReadRows, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
     if chunks is not None:
-        return over_images(partial(read_uris, store), tables, object, chunks)
-    return _fixed(np.concatenate([np.empty(0, dtype=object), *(read_uris(store, table) for table in tables)]))
+        return over_images(read, tables, object, chunks)
+    return _fixed(np.concatenate([np.empty(0, dtype=object), *(read(table, table.all_rows) for table in tables)]))
 
 
 def _fixed(values: np.ndarray) -> np.ndarray:
