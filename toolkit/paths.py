@@ -2,10 +2,8 @@
 
 import os
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 DATA_CATALOG_PREFIX = "data_catalog:"
-_FILE_PREFIXES = ("file:///", "file://localhost/")
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -49,19 +47,13 @@ def cache() -> Path:
 def expand(path: str) -> str:
     """Replace the prefix ``data_catalog:`` by the data catalog's folder, so that a notebook's defaults hold anywhere.
 
-    The URL of a file of this machine becomes its path.
-
     Examples
     --------
     >>> expand("data_catalog:samples").endswith("data_catalog/samples")
     True
-    >>> expand("file:///srv/a%20catalog.zarr")
-    '/srv/a catalog.zarr'
     >>> expand("photos/*.jpg")
     'photos/*.jpg'
     """
     if path.startswith(DATA_CATALOG_PREFIX):
         return str(data_catalog() / path.removeprefix(DATA_CATALOG_PREFIX))
-    if path.startswith(_FILE_PREFIXES):
-        return unquote(urlsplit(path).path)
     return path

@@ -89,7 +89,7 @@ def varied(catalog: Catalog, soft: RunSettings, note_done: Note, note_failed: No
 class TestSameAsAtOnce:
     def test_every_variable(self, catalog: Catalog, varied: str, small_chunks: None, lazy_texts: None) -> None:
         eager, lazy = catalog.to_xarray(varied, lazy=False), catalog.to_xarray(varied, lazy=True)
-        large = {"composition", "soft_composition", "uri", "engine"}
+        large = {"composition", "soft_composition", "uri", "given_uri", "engine"}
         for name in eager.variables:
             assert isinstance(lazy[name].data, da.Array) == (name in large), name
             assert not isinstance(eager[name].data, da.Array), name

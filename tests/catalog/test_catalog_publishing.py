@@ -1,6 +1,7 @@
 """A published run is read back with what people have: xarray, pandas, pyarrow and icechunk."""
 
 import json
+import os
 import sys
 import uuid
 from collections.abc import Iterator
@@ -77,9 +78,14 @@ def rows_at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(publishing, "_MOST_ROWS", request.param)
 
 
+def without_root(table: xr.Dataset) -> xr.Dataset:
+    """A table whose paths begin below the folder that all have in common, as published ones do."""
+    return table.assign_coords(uri=("image", [uri.removeprefix("/") for uri in table.uri.values]))
+
+
 def check_dataset(published: xr.Dataset, catalog: Catalog, run_id: str) -> None:
     """Compare with what the catalog says itself."""
-    expected = catalog.to_xarray(run_id)
+    expected = without_root(catalog.to_xarray(run_id))
     for name in ("composition", "confidence", "status", "error", "height", "width", "uri", "lat", "place", "date"):
         np.testing.assert_array_equal(published[name].values, expected[name].values, err_msg=name)
         assert published[name].dims == expected[name].dims
@@ -220,7 +226,7 @@ class TestTables:
         check_attributes(beside, catalog, settings)
 
     def check(self, table: pd.DataFrame, catalog: Catalog, run_id: str) -> None:
-        expected = catalog.to_xarray(run_id)
+        expected = without_root(catalog.to_xarray(run_id))
         columns = ["uri", "date", "lat", "place", "status", "error", "confidence", "sky", "tree", "road"]
         assert table.columns.tolist() == columns
         for name in ("uri", "place", "status", "error"):
@@ -263,9 +269,61 @@ class TestIcechunk:
         self, catalog: Catalog, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "icechunk", None)
-        with pytest.raises(CatalogError, match=r"pip install 'segscape\[icechunk\]'"):
+        with pytest.raises(CatalogError, match=r"needs the package icechunk, .*: pip install icechunk; or choose"):
             catalog.publish(run_id, tmp_path / "run.icechunk")
         assert left_in(tmp_path) == set()
+
+
+class TestWhatImagesAreCalled:
+    """As in the person's own table, so that a merge with it matches; never where on a machine they lie."""
+
+    @pytest.fixture
+    def photos(self, tmp_path: Path) -> Path:
+        """Folder of two photos."""
+        for name in ("bern/ä 0.jpg", "basel/0.jpg"):
+            path = tmp_path / "survey" / "photos" / name
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"")
+        return tmp_path / "survey" / "photos"
+
+    @pytest.fixture(params=["folder", "glob", "table", "paths", "list of one"])
+    def named(self, request: pytest.FixtureRequest, photos: Path) -> tuple[Any, list[str]]:
+        """Images, and what they are called."""
+        names = ["basel/0.jpg", "bern/ä 0.jpg"]
+        if request.param == "folder":
+            return photos, names
+        if request.param == "glob":
+            return f"{photos}/*/*.jpg", names
+        if request.param == "table":
+            written = ["./photos/basel/0.jpg", "photos/bern/../bern/ä 0.jpg"]
+            pd.DataFrame({"uri": written, "lat": [1, 2]}).to_csv(photos.parent / "survey.csv", index=False)
+            return photos.parent / "survey.csv", written
+        if request.param == "paths":
+            return [photos / name for name in names], names
+        return [photos / "basel" / "0.jpg"], ["0.jpg"]
+
+    @pytest.mark.parametrize("format", FORMATS)
+    def test_by_format(self, named: tuple[Any, list[str]], settings: RunSettings, tmp_path: Path, format: str) -> None:
+        images, names = named
+        catalog = Catalog.create(tmp_path / "demo.zarr", images)
+        catalog.start_run(settings)
+        catalog.publish(tmp_path / f"run.{format}", partial=True)
+        assert catalog.to_dataframe().uri.tolist() == names
+        if format == "parquet":
+            assert pd.read_parquet(tmp_path / "run.parquet").uri.tolist() == names
+        elif format == "csv":
+            assert pd.read_csv(tmp_path / "run.csv").uri.tolist() == names
+        elif format == "zarr":
+            assert xr.open_zarr(tmp_path / "run.zarr").uri.values.tolist() == names
+        for content_of_file in [*content(tmp_path / f"run.{format}").values()]:
+            assert os.fsencode(tmp_path.name) not in content_of_file
+
+    def test_urls_are_called_as_they_were_given(self, settings: RunSettings, tmp_path: Path) -> None:
+        given = ["https://example.org/a b.jpg", "s3://bucket/ä.jpg", "/home/me/c.jpg", "/home/me/x/d.jpg"]
+        catalog = Catalog.create(tmp_path / "demo.zarr", given)
+        catalog.start_run(settings)
+        assert catalog.to_dataframe().uri.tolist() == [*given[:2], "c.jpg", "x/d.jpg"]
+        assert catalog.to_xarray().given_uri.values.tolist() == given
 
 
 def left_in(folder: Path) -> set[str]:

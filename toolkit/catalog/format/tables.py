@@ -237,7 +237,7 @@ def read_given(
     if table.has_given:
         given = _read_texts(store, f"{table_path(table.number)}/{GIVEN_URI}", None)
     else:
-        given = _below_common_folder(read_uris(store, table))
+        given = below_common_folder(read_uris(store, table))
     for cells in () if changes is None else changes.of(table.number, GIVEN):
         given[cells.rows] = cells.column.values
     return given[rows or slice(None)]
@@ -283,7 +283,7 @@ def _read_texts(store: Store, path: str, rows: slice | None) -> np.ndarray:
         return np.asarray(array[rows or slice(None)], dtype=object)
 
 
-def _below_common_folder(uris: np.ndarray) -> np.ndarray:
+def below_common_folder(uris: np.ndarray) -> np.ndarray:
     """What of each URI comes after the deepest folder of all of them."""
     if not len(uris):
         return uris

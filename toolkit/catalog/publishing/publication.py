@@ -11,7 +11,7 @@ import pandas as pd
 from toolkit.catalog.format.codes import ERROR_CODES
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
 from toolkit.catalog.format.results import RunResults, count, status_words
-from toolkit.catalog.format.tables import ImageTable, read_uris
+from toolkit.catalog.format.tables import ImageTable, below_common_folder, read_given
 from toolkit.catalog.provenance import now
 from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.texts import width_of
@@ -32,8 +32,8 @@ PER_CLASS = ("composition", "soft_composition")
 class Publication:
     """A run as it is published.
 
-    Results are read block by block; only the covariates of all images are held in memory. How the results came about
-    (engines, attempts, seconds) is left to the catalog, and so are the names of people and machines.
+    Results are read block by block; only URIs and covariates of all images are held in memory. How the results came
+    about (engines, attempts, seconds) is left to the catalog, and so are the names of people and machines.
 
     Parameters
     ----------
@@ -47,6 +47,7 @@ class Publication:
 
     def __post_init__(self) -> None:
         self._covariates = read_covariates(self.run.store, self.run.tables)
+        self._uris = published_uris(self.run)
         self._shown = self.run.tables.shown
         self.counts = _by_name(np.zeros(len(STATUS_NAMES), dtype=np.int64))
 
@@ -73,10 +74,9 @@ class Publication:
             rows = slice(int(image[0]), int(image[-1]) + 1)
             parts = [self._read(table, part) for table, part in self.run.tables.walk(rows)]
             shown = image - rows.start
-            block: Block = {"image": image}
-            block["uri"] = np.concatenate([part["uri"] for part in parts])[shown]
+            block: Block = {"image": image, "uri": self._uris[image]}
             block |= {name: values[image] for name, values in self._covariates.items()}
-            block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0] if name != "uri"}
+            block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0]}
             status += count(block["status"])
             self.counts = _by_name(status)
             block["status"] = status_words(block["status"])
@@ -87,11 +87,7 @@ class Publication:
         """Characters of the longest text of a variable; None if it is none, or one that fixed widths would change."""
         if name in ("status", "error"):
             return width_of(np.array(STATUS_NAMES if name == "status" else ERROR_CODES, dtype=object))
-        if name == "uri":
-            parts = (published_uris(self.run, table, rows) for _, table, rows in self.run.parts(_ROWS_AT_ONCE))
-            widths = [width_of(uris) for uris in parts]
-            return None if None in widths else max(filter(None, widths), default=1)
-        values = self._covariates.get(name)
+        values = self._uris if name == "uri" else self._covariates.get(name)
         return width_of(values) if values is not None and values.dtype == object else None
 
     def tables(self, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -161,12 +157,26 @@ class Publication:
         for name in per_class:
             values[name][values["status"] != DONE] = np.nan
         order = [*per_class, "confidence", "status", "error", "height", "width"]
-        return {"uri": published_uris(self.run, table, rows), **{name: values[name] for name in order}}
+        return {name: values[name] for name in order}
 
 
-def published_uris(run: RunResults, table: ImageTable, rows: slice) -> np.ndarray:
-    """What a publication calls some images of a table, objects ``(n_rows,)``."""
-    return read_uris(run.store, table, rows)
+def published_uris(run: RunResults) -> np.ndarray:
+    """What a publication calls the images, objects ``(n_images,)``: what they were called by whoever added them.
+
+    So it can be joined to the table that they came from. Of a path that begins at the root of a machine's disks only
+    what comes below the folder that all such paths have in common: where people keep their files is not published.
+    """
+    given = [read_given(run.store, table, changes=run.tables.changes) for table in run.tables]
+    uris = np.concatenate([np.empty(0, dtype=object), *given])
+    whole = np.array([is_whole_path(uri) for uri in uris], dtype=bool)
+    if whole.any():
+        uris[whole] = below_common_folder(uris[whole])
+    return uris
+
+
+def is_whole_path(uri: str) -> bool:
+    """Whether a text is a path from the root of this or another machine's disks, or a ``file://`` URI of one."""
+    return uri.startswith(("/", "~", "\\", "file:")) or uri[1:3] in (":/", ":\\")
 
 
 def _by_name(counts: np.ndarray) -> dict[str, int]:

@@ -16,10 +16,10 @@ from toolkit.catalog.format.generations import fields_of
 from toolkit.catalog.format.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
 from toolkit.catalog.format.results import RunResults, count, status_words
-from toolkit.catalog.format.tables import ImageTable, ImageTables, read_uris
+from toolkit.catalog.format.tables import ImageTable, ImageTables, read_given, read_uris
 from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
-from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, chunks_of, over_images
+from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, ReadRows, chunks_of, over_images
 from toolkit.catalog.reading.texts import as_text, as_words
 
 _SHOWN = (
@@ -30,14 +30,17 @@ _ROWS_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ...] | None = None) -> xr.Dataset:
-    """URIs as a coordinate over ``image``, and a variable per covariate; of all images, also of those removed.
+    """URIs as coordinates over ``image``, and a variable per covariate; of all images, also of those removed.
 
-    URIs are a dask array of chunks, if given.
+    URIs are dask arrays of chunks, if given.
     """
     columns = {name: _fixed(values) for name, values in read_covariates(store, tables).items()}
+    given = partial(read_given, store, changes=tables.changes)
+    uris = {"uri": partial(read_uris, store), "given_uri": given}
+    texts = {name: ("image", _texts(read, tables, text_chunks)) for name, read in uris.items()}
     return xr.Dataset(
         {name: ("image", column) for name, column in columns.items()},
-        coords={"image": pd.RangeIndex(tables.n_images), "uri": ("image", _uris(store, tables, text_chunks))},
+        coords={"image": pd.RangeIndex(tables.n_images), **texts},
     )
 
 
@@ -46,10 +49,10 @@ def shown_images(dataset: xr.Dataset, tables: ImageTables) -> xr.Dataset:
     return dataset if tables.are_all_shown else dataset.isel(image=tables.shown)
 
 
-def _uris(store: Store, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
+def _texts(read: ReadRows, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
     if chunks is not None:
-        return over_images(partial(read_uris, store), tables, object, chunks)
-    return _fixed(np.concatenate([np.empty(0, dtype=object), *(read_uris(store, table) for table in tables)]))
+        return over_images(read, tables, object, chunks)
+    return _fixed(np.concatenate([np.empty(0, dtype=object), *(read(table, table.all_rows) for table in tables)]))
 
 
 def _fixed(values: np.ndarray) -> np.ndarray:
