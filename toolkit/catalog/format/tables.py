@@ -172,11 +172,9 @@ def commit_table(store: Store, place: int, table: ImageTable) -> bool:
 def commit_of(store: Store, table: ImageTable) -> bytes:
     """What the commit of a table says: its size, and which columns it has."""
     fields: dict[str, Any] = {"segment": table.number, "n_images": table.n_images, "block_size": table.block_size}
-    columns = list(covariates_of(store, table))
-    given: dict[str, Any] = (
-        {"origin": dict(table.origin), "written": list(table.written)} if table.origin is not None else {}
-    )
-    fields = {**fields, "columns": sorted([*columns, URI]), **given}
+    fields["columns"] = sorted([*covariates_of(store, table), URI])
+    if table.origin is not None:
+        fields |= {"origin": dict(table.origin), "written": list(table.written)}
     return json.dumps({**fields, "checksum": _checksum(fields)}).encode()
 
 
@@ -234,13 +232,15 @@ def read_given(
 
     Of tables that do not have them: the path below the deepest folder that all have in common.
     """
+    rows = table.all_rows if rows is None else rows
     if table.has_given:
-        given = _read_texts(store, f"{table_path(table.number)}/{GIVEN_URI}", None)
+        given = _read_texts(store, f"{table_path(table.number)}/{GIVEN_URI}", rows)
     else:
-        given = below_common_folder(read_uris(store, table))
+        given = below_common_folder(read_uris(store, table))[rows]
     for cells in () if changes is None else changes.of(table.number, GIVEN):
-        given[cells.rows] = cells.column.values
-    return given[rows or slice(None)]
+        within = (cells.rows >= rows.start) & (cells.rows < rows.stop)
+        given[cells.rows[within] - rows.start] = cells.column.values[within]
+    return given
 
 
 def read_column(store: Store, table: ImageTable, name: str) -> Column:

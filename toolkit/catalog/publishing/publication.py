@@ -1,6 +1,8 @@
 """What of a run is published: its rows, block by block, and what says where they come from."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,10 +13,12 @@ import pandas as pd
 from toolkit.catalog.format.codes import ERROR_CODES
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
 from toolkit.catalog.format.results import RunResults, count, status_words
-from toolkit.catalog.format.tables import ImageTable, below_common_folder, read_given
+from toolkit.catalog.format.tables import ImageTable, below_common_folder, read_given, read_uris
 from toolkit.catalog.provenance import now
 from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.texts import width_of
+
+_FULL_PATH = re.compile(r"/|\\|~|[A-Za-z]:[/\\]|(?i:file|sftp|ssh)://")
 
 MARK = "segscape_publication"
 """Attribute by which a publication is known, so that nothing else is ever replaced by one."""
@@ -32,8 +36,8 @@ PER_CLASS = ("composition", "soft_composition")
 class Publication:
     """A run as it is published.
 
-    Results are read block by block; only URIs and covariates of all images are held in memory. How the results came
-    about (engines, attempts, seconds) is left to the catalog, and so are the names of people and machines.
+    Results are read block by block; only the covariates of all images are held in memory. How the results came about
+    (engines, attempts, seconds) is left to the catalog, and so are the names of people and machines.
 
     Parameters
     ----------
@@ -74,7 +78,8 @@ class Publication:
             rows = slice(int(image[0]), int(image[-1]) + 1)
             parts = [self._read(table, part) for table, part in self.run.tables.walk(rows)]
             shown = image - rows.start
-            block: Block = {"image": image, "uri": self._uris[image]}
+            block: Block = {"image": image}
+            block["uri"] = self._uris[image]
             block |= {name: values[image] for name, values in self._covariates.items()}
             block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0]}
             status += count(block["status"])
@@ -87,7 +92,9 @@ class Publication:
         """Characters of the longest text of a variable; None if it is none, or one that fixed widths would change."""
         if name in ("status", "error"):
             return width_of(np.array(STATUS_NAMES if name == "status" else ERROR_CODES, dtype=object))
-        values = self._uris if name == "uri" else self._covariates.get(name)
+        if name == "uri":
+            return width_of(self._uris)
+        values = self._covariates.get(name)
         return width_of(values) if values is not None and values.dtype == object else None
 
     def tables(self, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -161,22 +168,21 @@ class Publication:
 
 
 def published_uris(run: RunResults) -> np.ndarray:
-    """What a publication calls the images, objects ``(n_images,)``: what they were called by whoever added them.
+    """What a publication calls the images, objects ``(n_images,)``: what a person wrote for them.
 
-    So it can be joined to the table that they came from. Of a path that begins at the root of a machine's disks only
-    what comes below the folder that all such paths have in common: where people keep their files is not published.
+    Where that is a full path on somebody's machine, or stands for several images, it is the path below the deepest
+    folder that all of these have in common.
     """
-    given = [read_given(run.store, table, changes=run.tables.changes) for table in run.tables]
-    uris = np.concatenate([np.empty(0, dtype=object), *given])
-    whole = np.array([is_whole_path(uri) for uri in uris], dtype=bool)
-    if whole.any():
-        uris[whole] = below_common_folder(uris[whole])
-    return uris
-
-
-def is_whole_path(uri: str) -> bool:
-    """Whether a text is a path from the root of this or another machine's disks, or a ``file://`` URI of one."""
-    return uri.startswith(("/", "~", "\\", "file:")) or uri[1:3] in (":/", ":\\")
+    tables = run.tables
+    given = np.concatenate(
+        [np.empty(0, dtype=object), *(read_given(run.store, t, None, tables.changes) for t in tables)]
+    )
+    times = Counter(given.tolist())
+    cut = np.array([bool(_FULL_PATH.match(text)) or times[text] > 1 for text in given.tolist()], dtype=bool)
+    if cut.any():
+        uris = np.concatenate([read_uris(run.store, table) for table in tables])
+        given[cut] = below_common_folder(uris[cut])
+    return given
 
 
 def _by_name(counts: np.ndarray) -> dict[str, int]:

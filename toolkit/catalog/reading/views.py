@@ -30,17 +30,18 @@ _ROWS_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ...] | None = None) -> xr.Dataset:
-    """URIs as coordinates over ``image``, and a variable per covariate; of all images, also of those removed.
+    """URIs as a coordinate over ``image``, and a variable per covariate; of all images, also of those removed.
 
-    URIs are dask arrays of chunks, if given.
+    URIs are a dask array of chunks, if given.
     """
     columns = {name: _fixed(values) for name, values in read_covariates(store, tables).items()}
-    given = partial(read_given, store, changes=tables.changes)
-    uris = {"uri": partial(read_uris, store), "given_uri": given}
-    texts = {name: ("image", _texts(read, tables, text_chunks)) for name, read in uris.items()}
     return xr.Dataset(
         {name: ("image", column) for name, column in columns.items()},
-        coords={"image": pd.RangeIndex(tables.n_images), **texts},
+        coords={
+            "image": pd.RangeIndex(tables.n_images),
+            "uri": ("image", _texts(partial(read_uris, store), tables, text_chunks)),
+            "given_uri": ("image", _texts(partial(read_given, store, changes=tables.changes), tables, text_chunks)),
+        },
     )
 
 
