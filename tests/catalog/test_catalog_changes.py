@@ -21,7 +21,7 @@ from toolkit.testing.failing_store import DisturbedStore
 
 URIS = ["/a.jpg", "/b.jpg", "/c.jpg"]
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings("error", "ignore:images:UserWarning")  # whose files need not exist
 
 
 def table(**columns: object) -> pd.DataFrame:

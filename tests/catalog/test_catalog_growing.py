@@ -16,7 +16,7 @@ A, B, C = "/a.jpg", "/b.jpg", "/c.jpg"
 DAY, TIME = pd.Timestamp("2024-05-01"), pd.Timestamp("2024-05-01 12:30")
 LARGE = 2**62 + 1
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.filterwarnings("error", "ignore:images:UserWarning")  # whose files need not exist
 
 
 def table(values: Any, uris: list[str] | None = None) -> pd.DataFrame:

@@ -1,8 +1,10 @@
-"""A catalog under any order of events against a trivial model of it: drivers come, crash, lapse and wake up late."""
+"""A catalog under any order of events against a trivial model of it: drivers come, crash, lapse and wake up late, and
+people correct what is known of images, and take images out."""
 
 from dataclasses import dataclass, field
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -53,6 +55,10 @@ class CatalogMachine(RuleBasedStateMachine):
         """Status and class by generation, for every row that was flushed."""
         self.generations: dict[Place, int] = {}
         """Newest generation by table and block."""
+        self.known: dict[str, str] = {}
+        """Covariate by URI, as text."""
+        self.removed: set[str] = set()
+        self.n_corrected = 0
 
     @rule(n=st.integers(1, 5), repeated=st.booleans())
     def add_images(self, n: int, repeated: bool) -> None:
@@ -60,7 +66,35 @@ class CatalogMachine(RuleBasedStateMachine):
             return
         new = [f"/photos/{len(self.uris) + number}.jpg" for number in range(n)]
         assert self.catalog.add([*self.uris[:2], *new] if repeated else new) == n
+        self.removed -= set(self.uris[:2]) if repeated else set()
         self.uris += new
+
+    @rule(data=st.data(), values=st.lists(st.sampled_from([1, 2.5, "x", 2**60, None]), min_size=1, max_size=3))
+    def correct(self, data: st.DataObject, values: list[object]) -> None:
+        """A table of some known images; what is missing in it takes nothing away."""
+        uris = data.draw(st.lists(st.sampled_from(self.uris), min_size=1, max_size=len(values), unique=True))
+        values = values[: len(uris)]
+        table = pd.DataFrame({"uri": uris, "x": pd.Series(values, dtype=object)})
+        given = {uri: str(value) for uri, value in zip(uris, values, strict=True) if value is not None}
+        if len({type(value) for value in values if value is not None}) > 1:  # a column of several kinds is one of text
+            table["x"] = [given.get(uri) for uri in uris]
+        assert self.catalog.add(table) == 0
+        self.n_corrected += sum(self.known.get(uri) != text for uri, text in given.items())
+        self.known |= given
+        self.removed -= set(uris)
+
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        uris = data.draw(st.lists(st.sampled_from(self.uris), min_size=1, max_size=4, unique=True))
+        assert self.catalog.remove(uris) == len(set(uris) - self.removed)
+        self.removed |= set(uris)
+
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        rows = data.draw(st.none() | st.lists(st.integers(0, len(self.uris) - 1), min_size=1, max_size=4))
+        uris = self.removed if rows is None else {self.uris[row] for row in rows}
+        assert self.catalog.restore(rows) == len(uris & self.removed)
+        self.removed = self.removed - uris
 
     @rule(number=st.integers(0, 2), data=st.data())
     def claim(self, number: int, data: st.DataObject) -> None:
@@ -124,8 +158,16 @@ class CatalogMachine(RuleBasedStateMachine):
     @invariant()
     def the_table_is_that_of_the_model(self) -> None:
         table = self.catalog.to_xarray(self.run_id)
-        assert table.uri.values.tolist() == self.uris
+        shown = [row for row, uri in enumerate(self.uris) if uri not in self.removed]
+        assert table.image.values.tolist() == shown
+        assert table.uri.values.tolist() == [self.uris[row] for row in shown]
+        assert len(self.catalog) == len(shown)
+        if self.known:
+            texts = self.catalog.as_written("x").tolist()
+            assert texts == [self.known.get(self.uris[row], "") for row in shown]
+        assert len(self.catalog.history()) == self.n_corrected
         places = [(shape.number, row) for shape in self.catalog.image_tables() for row in range(shape.n_images)]
+        places = [places[row] for row in shown]
         expected = [self.result(place) for place in places]
         assert table.status.values.tolist() == [STATUS_NAMES[status] for status, _ in expected]
         for index, (status, class_index) in enumerate(expected):

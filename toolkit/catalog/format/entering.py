@@ -54,15 +54,16 @@ def write_table(store: Store, number: int, images: NewImages, block_size: int | 
     origin: dict[str, Any] = {"base": images.base, "bases": dict(images.bases), "is_table": images.is_table}
     size = block_size or block_size_for(n_images)
     table = ImageTable(number, n_images, size, tuple(sorted(images.columns)), tuple(sorted(written)), origin)
+    if written:
+        texts = zarr.open_group(store, path=written_path(number), mode="w")
+        for name, values in written.items():
+            _write_array(texts, table, name, *encode(values))
     group = zarr.open_group(store, path=table_path(number), mode="w", attributes=origin)
-    for name, texts in ((URI, images.uris), (GIVEN_URI, images.given)):
-        _write_array(group, table, name, *encode(np.array(texts, dtype=object)))
     for name, column in images.columns.items():
         _write_array(group, table, name, *encode_column(column))
-    if written:
-        group = zarr.open_group(store, path=written_path(number), mode="w")
-        for name, values in written.items():
-            _write_array(group, table, name, *encode(values))
+    _write_array(group, table, GIVEN_URI, *encode(np.array(images.given, dtype=object)))
+    # Last, for where it is whole, so is the table, should its writer die before it is committed.
+    _write_array(group, table, URI, *encode(np.array(images.uris, dtype=object)))
     return table
 
 
