@@ -66,7 +66,7 @@ class RunBlocks:
         """URIs of the files that a covariate names of some rows of a table, ``""`` where it names none.
 
         Relative paths start from the folder of the table in which they were given, as those of the images do; from the
-        working directory if it was no table.
+        working directory where that is not known.
         """
         written = read_covariate(self._store, column, np.dtype(object), table, rows)
         base = self._base_of(table, column)
