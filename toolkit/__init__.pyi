@@ -19,4 +19,4 @@ from .segmentation import (
     plan as plan,
     segment_image as segment_image,
 )
-from .sources import ReadLimits as ReadLimits
+from .sources import Listing as Listing, ReadLimits as ReadLimits, list_images as list_images

@@ -116,7 +116,7 @@ class TestOfACatalog:
         with pytest.raises(KeyError, match="labels=False"):
             catalog.labels(run_id, 0)
 
-    @pytest.mark.parametrize("image", [10, -1, "/photos/none.jpg"])
+    @pytest.mark.parametrize("image", [10, -11, "/photos/none.jpg"])
     def test_an_image_that_does_not_exist(self, catalog: Catalog, run_id: str, image: int | str) -> None:
         with pytest.raises(KeyError, match=f"has no image {image!r}; its 10 images are numbered from 0"):
             catalog.labels(run_id, image)

@@ -1,6 +1,6 @@
 """Lazy results: the same as those read at once, and read only where and when they are asked for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
 def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks of a block or two, as if blocks were large."""
     monkeypatch.setattr(lazy_module, "_BYTES_PER_CHUNK", 1)
+
+
+@pytest.fixture
+def lazy_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Texts are read lazily too, as if there were millions."""
+    monkeypatch.setattr("toolkit.catalog.reading.views.LAZY_TEXTS_FROM", 0)
 
 
 @pytest.fixture
@@ -81,21 +87,28 @@ def varied(catalog: Catalog, soft: RunSettings, note_done: Note, note_failed: No
 
 
 class TestSameAsAtOnce:
-    def test_every_variable(self, catalog: Catalog, varied: str, small_chunks: None) -> None:
+    def test_every_variable(self, catalog: Catalog, varied: str, small_chunks: None, lazy_texts: None) -> None:
         eager, lazy = catalog.to_xarray(varied, lazy=False), catalog.to_xarray(varied, lazy=True)
-        assert {"soft_composition", "photo_day", "photo_street", "uri"} <= set(lazy.variables)
-        over_image = [name for name, variable in eager.variables.items() if "image" in variable.dims]
-        for name in over_image:
-            if name != "image":
-                assert isinstance(lazy[name].data, da.Array), name
+        large = {"composition", "soft_composition", "uri", "given_uri", "engine"}
+        for name in eager.variables:
+            assert isinstance(lazy[name].data, da.Array) == (name in large), name
+            assert not isinstance(eager[name].data, da.Array), name
+            if name in large:
                 assert lazy[name].data.npartitions > 3, name
-                assert not isinstance(eager[name].data, da.Array), name
-            assert lazy[name].dtype == eager[name].dtype, name
-            assert lazy[name].compute().dtype == eager[name].dtype, name
+                assert lazy[name].dtype == lazy[name].compute().dtype, name
         xr.testing.assert_identical(lazy.compute(), eager)
         assert list(lazy.variables) == list(eager.variables)
 
-    def test_every_block_alone(self, catalog: Catalog, varied: str, small_chunks: None) -> None:
+    def test_what_is_small_is_in_memory(self, catalog: Catalog, varied: str, small_chunks: None) -> None:
+        eager, lazy = catalog.to_xarray(varied, lazy=False), catalog.to_xarray(varied, lazy=True)
+        assert {name for name in lazy.variables if isinstance(lazy[name].data, da.Array)} == {
+            "composition",
+            "soft_composition",
+        }
+        assert {name: lazy[name].dtype for name in lazy} == {name: eager[name].dtype for name in eager}
+        xr.testing.assert_identical(lazy.compute(), eager)
+
+    def test_every_block_alone(self, catalog: Catalog, varied: str, small_chunks: None, lazy_texts: None) -> None:
         eager, lazy = catalog.to_xarray(varied, lazy=False), catalog.to_xarray(varied, lazy=True)
         for rows in (slice(3, 5), slice(8, 18, 3), slice(18, 1, -3), slice(5, 5), [2, 19, 4]):
             xr.testing.assert_identical(lazy.isel(image=rows).compute(), eager.isel(image=rows))
@@ -143,29 +156,34 @@ class TestSameAsAtOnce:
         ids=str,
     )
     def test_covariates_of_every_kind(
-        self, store: Any, settings: RunSettings, first: Any, second: Any, small_chunks: None
+        self, store: Any, settings: RunSettings, first: Any, second: Any, small_chunks: None, lazy_texts: None
     ) -> None:
         uris = [f"/{number}.jpg" for number in range(4)]
         catalog = Catalog.create(store, uris[:2], covariates=pd.DataFrame({"known": first}, index=uris[:2]))
         catalog.add(uris[2:], None if second is None else pd.DataFrame({"known": second}, index=uris[2:]))
         run_id = catalog.start_run(settings)
         eager, lazy = catalog.to_xarray(run_id, lazy=False), catalog.to_xarray(run_id, lazy=True)
-        assert isinstance(lazy.known.data, da.Array)
-        assert lazy.known.dtype == lazy.known.compute().dtype == eager.known.dtype
+        assert isinstance(lazy.known.data, np.ndarray)
+        assert lazy.known.dtype == eager.known.dtype
         xr.testing.assert_identical(lazy.compute(), eager)
 
 
 class TestWhenItIsRead:
-    def test_opening_reads_no_results(
-        self, catalog: Catalog, varied: str, monkeypatch: pytest.MonkeyPatch, small_chunks: None
+    def test_opening_reads_nothing_large(
+        self, catalog: Catalog, varied: str, monkeypatch: pytest.MonkeyPatch, small_chunks: None, lazy_texts: None
     ) -> None:
         read: list[slice] = []
+        large = {"composition", "soft_composition", "engine"}
 
         really_read = RunResults.read
 
-        def recorded(self: RunResults, table: ImageTable, rows: slice, *further: Any) -> Any:
-            read.append(rows)
-            return really_read(self, table, rows, *further)
+        def recorded(
+            self: RunResults, table: ImageTable, rows: slice | None = None, fields: Collection[str] = ()
+        ) -> Any:
+            if large.intersection(fields):
+                assert rows is not None
+                read.append(rows)
+            return really_read(self, table, rows, fields)
 
         monkeypatch.setattr(RunResults, "read", recorded)
         table = catalog.to_xarray(varied, lazy=True)
@@ -173,7 +191,7 @@ class TestWhenItIsRead:
         table.composition.isel(image=slice(5, 7)).compute()
         assert read in ([slice(5, 7)], [slice(4, 8)])  # whether dask reads less than a chunk is its own affair
         del read[:]
-        assert table.error.isel(image=12).values == "too_large"
+        assert table.engine.isel(image=12).values == "host:1"
         assert read in ([slice(2, 3)], [slice(0, 7)])
 
     def test_what_is_done_meanwhile_is_not_done_without_its_result(
@@ -195,7 +213,10 @@ class TestWhenItIsRead:
         self, catalog: Catalog, run_id: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         assert isinstance(catalog.to_xarray(run_id).composition.data, np.ndarray)
-        monkeypatch.setattr("toolkit.catalog.reading.views.LAZY_FROM", 10)
+        bytes_of_compositions = 10 * 3 * 4
+        monkeypatch.setattr("toolkit.catalog.reading.views.LAZY_FROM", bytes_of_compositions + 1)
+        assert isinstance(catalog.to_xarray(run_id).composition.data, np.ndarray)
+        monkeypatch.setattr("toolkit.catalog.reading.views.LAZY_FROM", bytes_of_compositions)
         assert isinstance(catalog.to_xarray(run_id).composition.data, da.Array)
         assert isinstance(catalog.to_xarray(run_id, lazy=False).composition.data, np.ndarray)
 

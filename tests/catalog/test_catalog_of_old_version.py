@@ -46,6 +46,7 @@ def expected(folder: Path) -> dict[str, Any]:
 def shown(table: xr.Dataset) -> dict[str, list[Any]]:
     """What a table holds of each image, as JSON has it."""
     columns = {name: column.values for name, column in table.variables.items() if column.dims[:1] == ("image",)}
+    assert columns.pop("given_uri").tolist() == [Path(uri).name for uri in columns["uri"]]
     columns["uri"] = np.array([Path(uri).name for uri in columns["uri"]])
     return {
         str(name): (values.astype(str) if values.dtype.kind == "M" else values).tolist()

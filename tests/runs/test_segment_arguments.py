@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from torch import nn
 
 import toolkit as tk
 from toolkit import Catalog, Model, Protocol
+from toolkit.catalog import CatalogError
 
 
 @pytest.fixture(autouse=True)
@@ -17,7 +19,13 @@ def nothing_is_written(catalog: Catalog) -> Iterator[None]:
     assert catalog.runs().empty
 
 
-@pytest.mark.parametrize("given", ["demo.zarr", None, 3])
+@pytest.mark.parametrize("kind", [str, Path])
+def test_the_path_of_no_catalog(kind: type[Any], model: Model, tmp_path: Path) -> None:
+    with pytest.raises(CatalogError, match=r"there is no catalog at .*nowhere\.zarr; make one with Catalog\.create"):
+        tk.segment(kind(tmp_path / "nowhere.zarr"), model)
+
+
+@pytest.mark.parametrize("given", [["a.jpg"], None, 3])
 def test_something_that_is_no_catalog(given: object, model: Model) -> None:
     with pytest.raises(TypeError, match=r"catalog must be a Catalog, not .*Catalog\.open"):
         tk.segment(given, model)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,6 +58,14 @@ class TestResults:
         run = tk.segment(catalog, model.name, small_protocol)
         run.wait()
         assert catalog.runs().loc[run.id].model_digest == model.digest
+
+    @pytest.mark.parametrize("kind", [str, Path])
+    def test_a_catalog_can_be_given_by_its_path(
+        self, catalog: Catalog, model: Model, small_protocol: Protocol, tmp_path: Path, kind: type[Any]
+    ) -> None:
+        run = tk.segment(kind(tmp_path / "demo.zarr"), model, small_protocol)
+        run.wait()
+        assert set(catalog.to_xarray(run).status.values) == {"done"}
 
     def test_the_protocol_is_recorded_so_that_it_can_be_used_again(
         self, catalog: Catalog, model: Model, small_protocol: Protocol

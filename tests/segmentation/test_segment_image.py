@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from toolkit.models import Model
+from toolkit.models import Model, load_model
 from toolkit.paths import data_catalog
 from toolkit.segmentation import Protocol, mean_probabilities, segment_image
 from toolkit.sources import SourceError
 
 PROTOCOL = Protocol(crop_size=40, stride=30)
+BUILT_IN = "deeplabv3-mobilenetv2-voc"
 PHOTO = data_catalog() / "samples" / "giraffe.jpg"
 
 
@@ -34,6 +35,19 @@ def test_a_path_gives_what_its_pixels_give(
     of_pixels = segment_image(pixels, small_model, PROTOCOL)
     np.testing.assert_array_equal(of_path.labels, of_pixels.labels)
     np.testing.assert_array_equal(of_path.composition, of_pixels.composition)
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_a_model_may_be_given_by_its_name(pixels: np.ndarray, kind: type[Any]) -> None:
+    name = data_catalog() / "models" / BUILT_IN if kind is Path else BUILT_IN
+    by_name = segment_image(pixels, kind(name), PROTOCOL)
+    np.testing.assert_array_equal(by_name.labels, segment_image(pixels, load_model(BUILT_IN), PROTOCOL).labels)
+
+
+@pytest.mark.parametrize("given", ["semseg", 97, {"crop_size": 97}])
+def test_something_that_is_no_protocol(small_model: Model, pixels: np.ndarray, given: Any) -> None:
+    with pytest.raises(TypeError, match=r"protocol must be a Protocol, not .*; Protocol\.preset\(name\) makes"):
+        segment_image(pixels, small_model, given)
 
 
 def test_the_labels_are_as_large_as_the_image(small_model: Model) -> None:

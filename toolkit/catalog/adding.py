@@ -1,51 +1,157 @@
-"""Images come into a catalog: those that it does not know yet, as one table."""
+"""Images come into a catalog: those that it does not know as a table, and what is new of the others as a change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
 
-import pandas as pd
+import numpy as np
+import numpy.typing as npt
 
 from toolkit.catalog.contents import Contents
+from toolkit.catalog.format.changes import GIVEN, REMOVED, Cells, Change, commit_change
+from toolkit.catalog.format.entering import NewImages, write_table
+from toolkit.catalog.format.kinds import Column, differing
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.format.tables import (
     ImageTable,
+    ImageTables,
     commit_table,
-    read_covariates,
+    read_given,
     read_uris,
     reserve_table,
-    write_table,
 )
-from toolkit.catalog.reading.covariates import check_same_kinds, warn_of_changes
+from toolkit.catalog.reading.covariates import read_covariate
+
+Rows = npt.NDArray[np.int64]
 
 
-def add_images(contents: Contents, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None) -> int:
-    """Add the images that a catalog lacks, whoever else adds some meanwhile; how many these were.
+@dataclass(frozen=True)
+class Addition:
+    """What came into a catalog by one call of `Catalog.add`."""
 
-    The URIs are all different, and each has a row of covariates.
+    images: int
+    """How many images it did not know."""
+    values: int = 0
+    """How many values of the others it did not know, or knew otherwise."""
+    restored: int = 0
+    """How many images are shown again that had been removed."""
+    hidden: int = 0
+    """How many of the images are removed, and stay so."""
+
+    def __str__(self) -> str:
+        parts = [f"{self.images:,} images added"]
+        if self.values:
+            parts.append(f"{self.values:,} values of known images changed (Catalog.history() has the older ones)")
+        if self.restored:
+            parts.append(f"{self.restored:,} removed images are shown again")
+        if self.hidden:
+            parts.append(f"{self.hidden:,} of the images are removed, and stay so until Catalog.restore")
+        return ", ".join(parts)
+
+
+def add_images(
+    contents: Contents,
+    images: NewImages,
+    block_size: int | None = None,
+    *,
+    erase: Collection[str] = (),
+    restore: bool = True,
+) -> Addition:
+    """Add the images that a catalog lacks, and what is new of the others, whoever else adds some meanwhile.
+
+    Parameters
+    ----------
+    contents : Contents
+        The catalog's.
+    images : NewImages
+        The images.
+    block_size : int or None
+        Rows per block of a new table.
+    erase : collection of str
+        The covariates of which a missing value takes away what is known.
+    restore : bool
+        Whether images that were removed are shown again.
     """
     store = contents.store
-    positions = {uri: position for position, uri in enumerate(uris)}
-    n_known = 0
+    positions = {uri: position for position, uri in enumerate(images.uris)}
+    known: dict[ImageTable, tuple[Rows, Rows]] = {}
     number: int | None = None
+    added = 0
     while True:
         tables = contents.tables()
-        for table in tables[n_known:]:
-            _drop_known(contents, table, positions, covariates)
-        n_known = len(tables)
+        for table in tables[len(known) :]:
+            known[table] = _take_known(contents, table, positions)
         new = sorted(positions.values())
         if not new:
-            return 0
+            break
         number = reserve_table(store, Owner()) if number is None else number
-        known = covariates.iloc[new].reset_index(drop=True)
-        written = write_table(store, number, [uris[position] for position in new], known, block_size)
-        if commit_table(store, n_known, written):
-            return len(new)
+        written = write_table(store, number, images.take(new), block_size)
+        if commit_table(store, len(known), written):
+            added = len(new)
+            break
+    while True:
+        tables = contents.tables()
+        cells = list(_changes(contents, tables, known, images, erase, restore=restore))
+        if not cells or commit_change(store, tables.changes, Change(tuple(cells))):
+            break
+    n_values = sum(len(one.rows) for one in cells if not one.name.startswith("/"))
+    n_restored = sum(len(one.rows) for one in cells if one.name == REMOVED)
+    hidden = 0 if restore else sum(_n_removed(tables, table, rows) for table, (rows, _) in known.items())
+    return Addition(added, n_values, n_restored, hidden)
 
 
-def _drop_known(contents: Contents, table: ImageTable, positions: dict[str, int], covariates: pd.DataFrame) -> None:
-    """Take the images out of ``positions`` that a table holds already."""
-    known = read_covariates(contents.store, table)
-    check_same_kinds(known, covariates)
-    uris_there = read_uris(contents.store, table)
-    rows = [row for row, uri in enumerate(uris_there) if uri in positions]
-    given = [positions.pop(uri) for uri in uris_there[rows]]
-    warn_of_changes(known.iloc[rows].reset_index(drop=True), covariates.iloc[given].reset_index(drop=True))
+def _take_known(contents: Contents, table: ImageTable, positions: dict[str, int]) -> tuple[Rows, Rows]:
+    """Take the images out of ``positions`` that a table holds: their rows there, and the positions."""
+    uris = read_uris(contents.store, table)
+    rows = [row for row, uri in enumerate(uris) if uri in positions]
+    return np.array(rows, dtype=np.int64), np.array([positions.pop(uris[row]) for row in rows], dtype=np.int64)
+
+
+def _changes(
+    contents: Contents,
+    tables: ImageTables,
+    known: dict[ImageTable, tuple[Rows, Rows]],
+    images: NewImages,
+    erase: Collection[str],
+    *,
+    restore: bool,
+) -> Iterator[Cells]:
+    """What the images' rows have that is not known of them."""
+    for table, (rows, positions) in known.items():
+        if not rows.size:
+            continue
+        alone = ImageTables((table,), tables.changes)
+        for name, column in images.columns.items():
+            before = read_covariate(contents.store, alone, name).take(rows)
+            given = column.take(positions)
+            new = differing(before, given)
+            if name in erase:
+                new |= given.missing & ~before.missing
+            if new.any():
+                yield Cells(table.number, name, rows[new], given.take(np.flatnonzero(new)), images.base_of(name))
+        if images.is_table:
+            yield from _given(contents, alone, table, rows, np.array(images.given, dtype=object)[positions])
+        removed = alone.removed(table)
+        if restore and removed is not None and removed[rows].any():
+            again = rows[removed[rows]]
+            yield Cells(table.number, REMOVED, again, Column.of(np.zeros(len(again), dtype=bool)))
+
+
+def _given(
+    contents: Contents, tables: ImageTables, table: ImageTable, rows: Rows, given: np.ndarray
+) -> Iterator[Cells]:
+    """How a table writes the URIs of images that a folder or a list had named; what a table wrote first is kept."""
+    if (table.origin or {}).get("is_table"):
+        return
+    open_still = np.ones(len(rows), dtype=bool)
+    for cells in tables.changes.of(table.number, GIVEN):
+        open_still &= ~np.isin(rows, cells.rows)
+    if open_still.any():
+        before = read_given(contents.store, table)[rows]
+        new = open_still & (before != given)
+        if new.any():
+            yield Cells(table.number, GIVEN, rows[new], Column.of(given[new]))
+
+
+def _n_removed(tables: ImageTables, table: ImageTable, rows: Rows) -> int:
+    removed = tables.removed(table)
+    return 0 if removed is None else int(removed[rows].sum())

@@ -1,7 +1,7 @@
 """What is known of every image, in one Zarr store that opens in xarray while runs go on."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping
 
 import numpy as np
 import pandas as pd
@@ -10,21 +10,24 @@ from zarr.abc.store import Store
 
 from toolkit import arguments
 from toolkit.catalog.adding import add_images
-from toolkit.catalog.driving import DrivenCatalog
+from toolkit.catalog.asked import AskedImage, AskedRun, is_one_run, run_ids_of
+from toolkit.catalog.editing import EditedCatalog
 from toolkit.catalog.opening import check_catalog, check_free, make_catalog
+from toolkit.catalog.publishing.publication import Publication
 from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
 from toolkit.catalog.reading import views
 from toolkit.catalog.reading.covariates import Images, images_with_covariates
 from toolkit.catalog.reading.differences import compare_runs
 from toolkit.catalog.reading.flags import flags_table
 from toolkit.catalog.reading.label_maps import read_label_map
+from toolkit.catalog.reading.texts import as_text
 from toolkit.catalog.store.objects import open_store, store_name
 from toolkit.catalog.store.remote import RETRY_SECONDS
 from toolkit.catalog.verifying.problems import Verification
 from toolkit.catalog.verifying.verification import verify_store
 
 
-class Catalog(DrivenCatalog):
+class Catalog(EditedCatalog):
     """Every image and every result, in a Zarr v3 store.
 
     Make one with `Catalog.create` or `Catalog.open`. Images are rows, numbered from 0 in the order in which they were
@@ -40,9 +43,10 @@ class Catalog(DrivenCatalog):
     def create(
         cls,
         location: str | os.PathLike[str] | Store,
-        images: Images,
+        images: Images | None = None,
         *,
         covariates: pd.DataFrame | None = None,
+        types: Mapping[str, str] | None = None,
         block_size: int | None = None,
         exist_ok: bool = False,
         fsync: bool = False,
@@ -55,14 +59,18 @@ class Catalog(DrivenCatalog):
         location : str, path or zarr.abc.store.Store
             Where; a directory that does not exist yet or is empty. ``data_catalog:demo.zarr`` lies in the data catalog.
             ``s3://bucket/folder`` is an object store (extra ``remote``).
-        images : str, path, iterable of those, or pandas.DataFrame
-            A glob, a directory, an image, a table (CSV or Parquet with a column ``uri``), a list of paths and URIs.
+        images : str, path, iterable of those, pandas.DataFrame or Listing, optional
+            A glob, a directory, an image, a table (CSV or Parquet with a column ``uri``), a list of paths and URIs, or
+            what `toolkit.list_images` made of one of these. Left out, the catalog has none yet: see `add`.
         covariates : pandas.DataFrame, optional
             What else is known of the images, keyed by URI: see `add`.
+        types : mapping of str to str, optional
+            What columns of a table are, by their names: see `toolkit.list_images`.
         block_size : int, optional
             Images per block, the unit of work that a driver claims; chosen by the number of images if left out.
         exist_ok : bool
-            Open a catalog that is there already, and add those images that it lacks.
+            Open a catalog that is there already, and add those images that it lacks, and what is new of the others.
+            Images that were removed from it stay so.
         fsync, retry_seconds
             As for `open`.
 
@@ -82,12 +90,15 @@ class Catalog(DrivenCatalog):
             arguments.whole_number("block_size", block_size, least=1)
         store = open_store(location, fsync=fsync, retry_seconds=retry_seconds)
         is_free = check_free(store, exist_ok=exist_ok)
-        uris, table = images_with_covariates(images, covariates)
+        if images is None and covariates is not None:
+            raise ValueError("covariates are given, but no images; give images, too: the URIs of covariates, say")
+        given = None if images is None else images_with_covariates(images, covariates, types)
         if is_free:
             make_catalog(store, exist_ok=exist_ok)
         check_catalog(store)
         catalog = cls(store)
-        add_images(catalog._contents, uris, table, block_size)
+        if given is not None:
+            catalog.addition = add_images(catalog._contents, given, block_size, restore=False)
         return catalog
 
     @classmethod
@@ -120,18 +131,35 @@ class Catalog(DrivenCatalog):
         check_catalog(store)
         return cls(store)
 
-    def add(self, images: Images, covariates: pd.DataFrame | None = None) -> int:
-        """Add images; those whose URI is known already are skipped, and what is known of them stays as it is.
+    def add(
+        self,
+        images: Images,
+        covariates: pd.DataFrame | None = None,
+        *,
+        types: Mapping[str, str] | None = None,
+        erase: Collection[str] = (),
+    ) -> int:
+        """Add images, and what is new of those that are known already.
 
-        A warning says so if covariates are given that differ from those known.
+        Where a covariate of a known image is given that differs from what is known, the new value is shown from now on,
+        in all runs; nothing is segmented again. `history` keeps the older ones. The same values again change nothing. A
+        missing value takes nothing away, unless ``erase`` says so. Images that were removed are shown again.
+        ``addition`` says then what came.
+
+        A covariate may become of another kind: whole numbers become floats where some are missing, and numbers or times
+        become texts, as they were written, where one is a text.
 
         Parameters
         ----------
-        images : str, path, iterable of those, or pandas.DataFrame
+        images : str, path, iterable of those, pandas.DataFrame or Listing
             As for `create`.
         covariates : pandas.DataFrame, optional
             One row per image, with the URI as index or as column ``uri``; one column per covariate (lat, lon, date, …).
             Images without a row have missing values.
+        types : mapping of str to str, optional
+            What columns of a table are, by their names: see `toolkit.list_images`.
+        erase : collection of str
+            Names of covariates of which a missing value takes away what was known of that image.
 
         Returns
         -------
@@ -143,13 +171,21 @@ class Catalog(DrivenCatalog):
         NoImagesError
             Nothing matches ``images``.
         ValueError
-            A covariate has a name that results use, or no row of the covariates belongs to an image.
+            A covariate has a name that results use, no row of the covariates belongs to an image, or ``erase`` names
+            what is no covariate here.
         """
-        return add_images(self._contents, *images_with_covariates(images, covariates), None)
+        given = images_with_covariates(images, covariates, types)
+        unknown = [erase] if isinstance(erase, str) else sorted(set(erase) - set(given.columns))
+        if unknown:
+            there = ", ".join(given.columns)
+            raise ValueError(f"erase: {unknown[0]!r} is not in a list of covariates given here; there are {there}")
+        self.addition = add_images(self._contents, given, erase=erase)
+        return self.addition.images
 
     def images(self) -> xr.Dataset:
         """The images: ``uri`` as a coordinate over ``image`` and one variable per covariate."""
-        return views.images_dataset(self.store, self._contents.tables())
+        tables = self._contents.tables()
+        return views.shown_images(views.images_dataset(self.store, tables), tables)
 
     def runs(self) -> pd.DataFrame:
         """One row per run, oldest first: counts by status, settings, origin.
@@ -163,7 +199,7 @@ class Catalog(DrivenCatalog):
         """Columns of `runs` that tell its runs apart: models, protocols, precision."""
         return views.settings_that_differ([self._contents.record(run_id) for run_id in self._contents.runs()])
 
-    def sessions(self, run_id: str | None = None) -> pd.DataFrame:
+    def sessions(self, run_id: AskedRun = None) -> pd.DataFrame:
         """Who worked on a run, the newest by default: one row per driver, oldest first.
 
         Its columns: ``started`` (UTC), ``user``, ``host``, ``devices``, ``notebook``, ``parameters``, ``commit`` (of
@@ -171,17 +207,19 @@ class Catalog(DrivenCatalog):
         """
         return views.sessions_table(self.store, self._contents.find_run(run_id))
 
-    def to_xarray(self, run_id: str | Sequence[str] | None = None, *, lazy: bool | None = None) -> xr.Dataset:
+    def to_xarray(self, run_id: AskedRun | Iterable[AskedRun] = None, *, lazy: bool | None = None) -> xr.Dataset:
         """The results of a run, as they are now; safe while the run goes on.
 
         Parameters
         ----------
         run_id : str or sequence of str, optional
-            The run; the newest by default. Several are aligned along a dimension ``run``.
+            The run; the newest by default. Its handle and its row of `runs` will do, too, as everywhere. Several are
+            aligned along a dimension ``run``.
         lazy : bool, optional
-            Whether everything over ``image`` is a dask array, read by blocks of rows when it is computed; by default
-            from 200,000 images on. What counts as done is what was done at the call. Opening takes a second then, and
-            ``.composition.mean("image").compute()`` never holds all rows in memory.
+            Whether what is large (``composition`` and ``soft_composition``, from 5,000,000 images on also ``uri`` and
+            ``engine``) is a dask array, read by blocks of rows when it is computed; by default from 256 MiB of
+            compositions on: 450,000 images of 150 classes. What counts as done is what was done at the call, and
+            ``.composition.mean("image").compute()`` never holds all rows in memory then.
 
         Returns
         -------
@@ -200,25 +238,59 @@ class Catalog(DrivenCatalog):
         ------
         CatalogError
             There is no such run, or none at all.
+        TypeError, ValueError
+            What is given is no run, or none of several.
+
+        Notes
+        -----
+        Texts and names of classes are NumPy's fixed-width strings, by which xarray selects, groups and plots. Columns
+        that would take more than 256 MiB so are Python's strings; only the axis of a plot they cannot be.
         """
-        if run_id is None or isinstance(run_id, str):
+        if lazy is not None:
+            arguments.flag("lazy", lazy)
+        if is_one_run(run_id):
             return views.results_datasets([self.run_results(run_id)], lazy=lazy)[0]
-        if not run_id:
+        asked = run_ids_of(run_id)
+        if not asked:
             raise ValueError("run_id is an empty sequence; give the ids of one or more runs, or None")
         tables = self._contents.tables()  # once: another process may be adding images
-        runs = [self._contents.results(one, tables) for one in run_id]
+        runs = [self._contents.results(one, tables) for one in asked]
+        names = as_text([one if isinstance(one, str) else run.run_id for one, run in zip(asked, runs, strict=True)])
         datasets = views.results_datasets(runs, lazy=lazy)
-        return xr.concat(datasets, dim=pd.Index(list(run_id), name="run"), join="outer", combine_attrs="drop_conflicts")
+        joined = xr.concat(datasets, dim="run", join="outer", combine_attrs="drop_conflicts")
+        return joined.assign_coords(run=names)
 
-    def labels(self, run_id: str | None, image: int | str | os.PathLike[str]) -> np.ndarray:
+    def to_dataframe(self, run_id: AskedRun = None) -> pd.DataFrame:
+        """The results of a run as one table, which `publish` writes as CSV and Parquet.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            The run; the newest by default.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per image: ``uri``, the covariates, ``status``, ``error``, ``confidence``, and a column per class
+            with the fraction of the image's pixels, NaN where it is not done. ``attrs`` says where they come from.
+
+        Raises
+        ------
+        CatalogError
+            There is no such run, or none at all.
+        """
+        return Publication(self.run_results(run_id)).to_dataframe()
+
+    def labels(self, run_id: AskedRun | AskedImage = None, image: AskedImage = None) -> np.ndarray:
         """The label map of one image.
 
         Parameters
         ----------
         run_id : str or None
-            The run; the newest if None.
+            The run; the newest if None. May be left out: ``labels("photo.jpg")``, ``labels(3)``.
         image : int or str
-            Row of the image, or its URI.
+            Row of the image (a negative one counts from the last), its URI, or as much of the end of its path as no
+            other image has.
 
         Returns
         -------
@@ -229,16 +301,25 @@ class Catalog(DrivenCatalog):
         ------
         KeyError
             There is no such image, or it has no label map: it is not done, or the run kept none.
+        CatalogError
+            There is no such run.
+        TypeError
+            What is given is no image, or no run.
         """
+        if image is None:
+            run_id, image = None, run_id
+        if image is None or self._contents.is_run(image):
+            raise TypeError("which image? labels(image), or labels(run_id, image), with its row or its URI")
+        run = self.run_results(run_id)
         table, row = self._contents.find_image(image)
-        return read_label_map(self.run_results(run_id), table, row, image)
+        return read_label_map(run, table, row, image)
 
-    def palette(self, run_id: str | None = None) -> dict[str, tuple[int, int, int]]:
+    def palette(self, run_id: AskedRun = None) -> dict[str, tuple[int, int, int]]:
         """RGB colour (0…255) of each class of a run, the newest by default; empty if the model had none."""
         settings = self._contents.record(run_id).settings
         return dict(zip(settings.class_names, settings.palette, strict=False))
 
-    def errors(self, run_id: str | None = None) -> pd.DataFrame:
+    def errors(self, run_id: AskedRun = None) -> pd.DataFrame:
         """The images that failed: uri, error, attempts, engine, time (UTC) and message; one row each.
 
         Parameters
@@ -295,13 +376,13 @@ class Catalog(DrivenCatalog):
         finally:
             self._contents.forget()
 
-    def compare(self, run_a: str | None, run_b: str | None, *, labels: bool = False) -> xr.Dataset:
+    def compare(self, run_a: AskedRun = None, run_b: AskedRun = None, *, labels: bool = False) -> xr.Dataset:
         """How two runs differ, over the images that are done in both.
 
         Parameters
         ----------
         run_a, run_b : str or None
-            The runs, the newest if None. Their classes are matched by name.
+            The runs, the newest if one is None, and the two newest if both are. Their classes are matched by name.
         labels : bool
             Whether label maps are compared too, where both runs kept them.
 
@@ -321,20 +402,21 @@ class Catalog(DrivenCatalog):
         Raises
         ------
         CatalogError
-            There is no such run, no image is done in both, or ``labels`` finds no two label maps to compare.
+            There is no such run, or only one, no image is done in both, or ``labels`` finds no two label maps to
+            compare.
 
         Examples
         --------
         >>> compared = cat.compare(run_a, run_b)  # doctest: +SKIP
         >>> compared.sortby("distance").uri[-10:]  # where they differ most  # doctest: +SKIP
         """
-        first, second = self.run_results(run_a), self.run_results(run_b)
+        first, second = map(self.run_results, self._contents.pair(run_a, run_b))
         return compare_runs(first, second.over(first.tables), labels=labels)
 
     def publish(
         self,
-        run_id: str | None,
-        target: str | os.PathLike[str] | Store,
+        run_id: AskedRun | str | os.PathLike[str] | Store = None,
+        target: str | os.PathLike[str] | Store | None = None,
         *,
         format: PublicationFormat | None = None,
         partial: bool = False,
@@ -347,13 +429,14 @@ class Catalog(DrivenCatalog):
         Parameters
         ----------
         run_id : str or None
-            The run; the newest if None.
+            The run; the newest if None. May be left out: ``publish("photos.csv")``.
         target : str, path or zarr.abc.store.Store
-            Where. ``.zarr``: a consolidated Zarr store, which ``xarray.open_zarr(target)`` opens, with compositions,
-            confidence, status, error and size of every image, units, and attributes that tell run, model and protocol;
-            also at a URL such as ``s3://bucket/run.zarr``. ``.parquet`` and ``.csv``: one row per image with uri,
-            covariates, status, error, confidence, and a column per class; the same attributes are the table's ``attrs``
-            in pandas, or lie beside the CSV in ``….csv.json``.
+            Where. ``.zarr``: a consolidated Zarr store, which ``xarray.open_dataset(target, engine="zarr")`` opens,
+            with compositions, confidence, status, error and size of every image, units, and attributes that tell run,
+            model and protocol; also at a URL such as ``s3://bucket/run.zarr``. ``.parquet`` and ``.csv``: one row per
+            image with uri, covariates, status, error, confidence, and a column per class; the same attributes are the
+            table's ``attrs`` in pandas, or lie beside the CSV in ``….csv.json``. Its ``read_csv`` holds the arguments
+            of ``pandas.read_csv`` under which texts, times and numbers come back as they were.
         format : {"zarr", "parquet", "csv", "icechunk"}, optional
             By the ending of ``target`` if left out. ``"icechunk"`` (extra ``icechunk``): a local Icechunk repository
             whose one snapshot has the run's id as its tag.
@@ -367,13 +450,30 @@ class Catalog(DrivenCatalog):
         CatalogError
             There is no such run, images are pending, or the target is there already, holds something else, or needs a
             package that is not installed.
-        ValueError
-            The format is unknown.
+        TypeError, ValueError
+            The format is unknown, or the target is missing.
         """
+        if target is None:
+            run_id, target = None, run_id
+        if not isinstance(target, str | os.PathLike | Store) or self._contents.is_run(target):
+            raise TypeError(
+                f"target must be a path such as 'photos.zarr', or a Zarr store, not {target!r}; "
+                "publish(target) publishes the newest run, publish(run_id, target) another one"
+            )
         publish_run(self.run_results(run_id), target, format=format, partial=partial, overwrite=overwrite)
 
+    def close(self) -> None:
+        """Forget what was read of it; nothing is held open, and it may be used again."""
+        self._contents.forget()
+
+    def __enter__(self) -> "Catalog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def __len__(self) -> int:
-        return self._contents.tables().n_images
+        return len(self._contents.tables().shown)
 
     def __repr__(self) -> str:
         return f"<Catalog {store_name(self.store)}: {len(self):,} images, {len(self._contents.runs())} runs>"

@@ -1,22 +1,31 @@
 """A catalog as those see it who work on its runs."""
 
+import os
+
+import numpy as np
 from zarr.abc.store import Store
 
+from toolkit.catalog.asked import AskedRun
 from toolkit.catalog.blocks import RunBlocks
 from toolkit.catalog.contents import Contents
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.format.records import RunSettings, record_run, record_session
 from toolkit.catalog.format.results import RunResults
-from toolkit.catalog.format.tables import ImageTables, covariate_types
+from toolkit.catalog.format.tables import ImageTables
+from toolkit.catalog.opening import check_catalog
 from toolkit.catalog.provenance import Origin, Session
+from toolkit.catalog.reading.covariates import covariate_names
+from toolkit.catalog.store.objects import open_store
 
 
 class DrivenCatalog:
     """What drivers need of a catalog."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._contents = Contents(store)
+    def __init__(self, location: str | os.PathLike[str] | Store) -> None:
+        self.store = open_store(location)
+        if not isinstance(location, Store):
+            check_catalog(self.store)
+        self._contents = Contents(self.store)
 
     def image_tables(self) -> ImageTables:
         """The catalog's tables of images, in the order of their images."""
@@ -24,7 +33,11 @@ class DrivenCatalog:
 
     def covariate_names(self) -> list[str]:
         """Names of what is known of the images besides their URIs."""
-        return list(dict.fromkeys(name for table in self.image_tables() for name in covariate_types(self.store, table)))
+        return covariate_names(self.store, self.image_tables())
+
+    def base_of(self, column: str) -> np.ndarray:
+        """The folder that relative paths of a covariate start from: see `Contents.base_of`."""
+        return self._contents.base_of(column)
 
     def start_run(self, settings: RunSettings, origin: Origin | None = None) -> str:
         """Enter a run, or find it if the same settings ran before; its id."""
@@ -34,7 +47,7 @@ class DrivenCatalog:
         """Note who begins to work on a run."""
         record_session(self.store, run_id, owner.name, session)
 
-    def run_results(self, run_id: str | None = None) -> RunResults:
+    def run_results(self, run_id: AskedRun = None) -> RunResults:
         """What a run, the newest by default, has found out of all images that there are now."""
         return self._contents.results(run_id)
 

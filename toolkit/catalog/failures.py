@@ -6,7 +6,7 @@ from dataclasses import astuple, dataclass
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import naming_damage
-from toolkit.catalog.format.layout import log_path
+from toolkit.catalog.format.layout import is_being_written, is_ours, log_path
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.store.objects import get, keys, put
 
@@ -53,8 +53,7 @@ def read_failures(store: Store, run_id: str) -> list[Failure]:
 
 def list_logs(store: Store, run_id: str) -> list[str]:
     """Where a run's logs lie."""
-    # A killed writer leaves temporary files of other names.
-    return [key for key in keys(store, log_path(run_id) + "/") if key.endswith(".jsonl")]
+    return [key for key in keys(store, log_path(run_id) + "/") if is_ours(key, {}) and not is_being_written(key)]
 
 
 def read_log(store: Store, path: str) -> list[Failure]:

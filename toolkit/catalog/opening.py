@@ -3,10 +3,14 @@
 import zarr
 from zarr.abc.store import Store
 from zarr.errors import ContainsGroupError
+from zarr.storage import LocalStore
 
 from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.format.layout import COMMITS, FORMAT_ATTRIBUTE, FORMAT_VERSION
+from toolkit.catalog.publishing.places import is_marked
 from toolkit.catalog.store.objects import is_empty, names, numbers, store_name
+
+_MOST_NAMED = 3
 
 
 def check_catalog(store: Store) -> None:
@@ -19,7 +23,8 @@ def check_catalog(store: Store) -> None:
     """
     if is_empty(store):
         raise CatalogError(
-            f"there is no catalog at {store_name(store)}; make one with Catalog.create(location, images)"
+            f"there is no catalog at {store_name(store)}{_nearby(store)}; make one with "
+            "Catalog.create(location, images)"
         )
     if not _is_catalog(store):
         raise CatalogError(_what_else(store))
@@ -85,4 +90,20 @@ def _what_else(store: Store) -> str:
             f"{store_name(store)} is a catalog whose zarr.json is damaged or gone; that file says only which format it "
             "has, so copy it from another catalog of the same version"
         )
-    return f"{store_name(store)} holds something that is not a catalog"
+    if is_marked(store):
+        return f"{store_name(store)} is a publication, no catalog; xarray.open_dataset(path, engine='zarr') opens it"
+    return f"{store_name(store)} holds something that is not a catalog{_nearby(store)}"
+
+
+def _nearby(store: Store) -> str:
+    """Words that name catalogs that may have been meant: of that name with the usual ending, around it, or in it."""
+    if not isinstance(store, LocalStore):
+        return ""
+    path = store.root
+    candidates = [
+        path.with_name(f"{path.name}.zarr"),
+        path.parent,
+        *(sorted(path.glob("*.zarr")) if path.is_dir() else ()),
+    ]
+    found = [str(one) for one in candidates if one.is_dir() and _is_catalog(LocalStore(one, read_only=True))]
+    return f" (did you mean {' or '.join(found[:_MOST_NAMED])}?)" if found else ""

@@ -22,7 +22,7 @@ from typing import Literal
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import DamagedError, naming_damage
-from toolkit.catalog.format.layout import OWNERS, owner_path
+from toolkit.catalog.format.layout import OWNERS, is_driver, owner_path
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.store.objects import get_json, names, put
 
@@ -159,7 +159,7 @@ def read_beat(store: Store, name: str) -> Beat | None:
 
 def list_owners(store: Store) -> list[str]:
     """Names of all drivers that ever had a heartbeat."""
-    return [name for name in names(store, OWNERS) if not name.endswith(".partial")]
+    return [name for name in names(store, OWNERS) if is_driver(name)]
 
 
 def end_for(store: Store, beat: Beat) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from toolkit.arguments import choice, whole_number
+from toolkit.arguments import ArgumentTypeError, choice, whole_number
 from toolkit.evaluation.correspondence import ClassMapping, Correspondence, match_classes
 from toolkit.evaluation.errors import EvaluationError
 from toolkit.evaluation.measuring import ImageMeasure, Measurer
 from toolkit.evaluation.results import Totals, evaluation_dataset
-from toolkit.evaluation.selection import Images, SelectedRun, Selection, select
+from toolkit.evaluation.selection import Images, SelectedRun, Selection, are_several, select
 from toolkit.evaluation.targets import TargetFinder
 from toolkit.evaluation.truth import Truth
 from toolkit.models import DatasetDescriptor, load_dataset
@@ -123,6 +123,8 @@ def evaluate(
     >>> result = evaluate(cat, None, "gtFine/val", dataset="cityscapes-35")  # doctest: +SKIP
     >>> float(result.mIoU), result.iou.sel(class_name="road")  # doctest: +SKIP
     """
+    if isinstance(cat, str | os.PathLike):
+        raise ArgumentTypeError(f"cat must be a Catalog, not {cat!r}; open it with Catalog.open(path)")
     choice("on_missing", on_missing, get_args(OnMissing))
     whole_number("threads", threads, least=1)
     descriptor = load_dataset(dataset) if isinstance(dataset, str) else dataset
@@ -151,8 +153,7 @@ def evaluate(
     if not totals.counts.confusions[0].n_pixels:
         encoding = "ignore_index" if descriptor is None else f"dataset={descriptor.name!r}"
         warnings.warn(f"not one pixel of {len(totals.rows)} masks is counted: is {encoding} right?", stacklevel=2)
-    several = not (run_id is None or isinstance(run_id, str))
-    return evaluation_dataset(selection, matches, totals, several=several).assign_attrs(
+    return evaluation_dataset(selection, matches, totals, several=are_several(run_id)).assign_attrs(
         dataset="" if descriptor is None else descriptor.name,
         targets=truth.finder.place,
         **({} if border_width is None else {"border_width": border_width}),

@@ -85,9 +85,9 @@ class Scores:
             | {name: ("class_name", getattr(self, name)) for name in ("iou", "precision", "recall", "f1", "support")}
             | {"confusion": (("target_class", "predicted_class"), self.confusion)},
             coords={
-                "class_name": np.array(names, dtype=object),
-                "target_class": np.array(names, dtype=object),
-                "predicted_class": np.array(names + beyond, dtype=object),
+                "class_name": np.array(names, dtype=str),
+                "target_class": np.array(names, dtype=str),
+                "predicted_class": np.array(names + beyond, dtype=str),
             },
         )
 

@@ -96,8 +96,8 @@ def evaluation_dataset(
     return result
 
 
-def _texts(texts: Iterable[str]) -> npt.NDArray[np.object_]:
-    return np.array(list(texts), dtype=object)
+def _texts(texts: Iterable[str]) -> npt.NDArray[np.str_]:
+    return np.array(list(texts), dtype=str)  # of fixed width: other texts cannot be the axis of a plot
 
 
 def _per_image(index: int, totals: Totals) -> dict[str, Any]:

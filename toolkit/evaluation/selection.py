@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,7 @@ class Selection:
 
 def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | None) -> Selection:
     """Find runs and images in a catalog; parameters and errors as for `toolkit.evaluate`."""
-    wanted = [run_id] if run_id is None or isinstance(run_id, str) else list(run_id)
+    wanted = list(run_id) if are_several(run_id) else [run_id]
     if not wanted:
         raise EvaluationError("run_id is an empty sequence; give the ids of one or more runs, or None")
     if len(set(wanted)) < len(wanted):
@@ -83,12 +83,17 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
             covariates = {
                 str(name): column.values
                 for name, column in table.coords.items()
-                if column.dims == ("image",) and name not in ("image", "uri")
+                if column.dims == ("image",) and name not in ("image", "uri", "given_uri")
             }
         names = tuple(map(str, table.class_name.values))
         runs.append(SelectedRun(str(table.attrs["run_id"]), str(table.attrs["model"]), names, table.status.values))
     rows = _rows(images, uris)
     return Selection(tuple(runs), uris, rows, {name: values[rows] for name, values in covariates.items()})
+
+
+def are_several(run_id: object) -> TypeGuard[Iterable[Any]]:
+    """Whether several runs are asked for, be it in a sequence of one."""
+    return isinstance(run_id, Iterable) and not isinstance(run_id, str)
 
 
 def _rows(images: Any, uris: Sequence[str]) -> npt.NDArray[np.int64]:

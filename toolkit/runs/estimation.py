@@ -256,7 +256,7 @@ class _Sample:
 def _pending(catalog: Catalog, settings: RunSettings) -> np.ndarray:
     """Rows of the images that a run has still to segment."""
     if settings.run_id not in list_runs(catalog.store):
-        return np.arange(len(catalog))
+        return catalog.image_tables().shown
     return np.flatnonzero(catalog.run_results(settings.run_id).status_of_all() == PENDING)
 
 

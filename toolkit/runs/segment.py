@@ -1,6 +1,7 @@
 """Segment a catalog: what is asked for, checked, and set to work."""
 
 import functools
+import os
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,8 +27,8 @@ from toolkit.sources import ReadLimits
 
 
 def segment(
-    catalog: Catalog,
-    model: Model | str,
+    catalog: Catalog | str | os.PathLike[str],
+    model: Model | str | Path,
     protocol: Protocol | None = None,
     *,
     cluster: Cluster | None = None,
@@ -56,8 +57,8 @@ def segment(
 
     Parameters
     ----------
-    catalog : Catalog
-        The images, and where results go.
+    catalog : Catalog, str or path
+        The images, and where results go; a path or URL is opened.
     model : Model or str
         From `load_model`, or what that takes.
     protocol : Protocol, optional
@@ -116,9 +117,12 @@ def segment(
     ------
     TypeError, ValueError
         An argument is not what it must be; nothing was begun.
+    CatalogError
+        There is no catalog at the path.
     NoEnginesError
         The cluster has no engines.
     """
+    catalog = Catalog.open(catalog) if isinstance(catalog, str | os.PathLike) else catalog
     if not isinstance(catalog, Catalog):
         raise TypeError(f"catalog must be a Catalog, not {catalog!r}; open it with Catalog.open(path)")
     model = load_model(model) if isinstance(model, str | Path) else model

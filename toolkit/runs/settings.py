@@ -50,7 +50,7 @@ def check_model(model: object, protocol: object) -> None:
     if not isinstance(model, Model):
         raise TypeError(f"model must be a Model or the name of one, not {model!r}")
     if not isinstance(protocol, Protocol):
-        raise TypeError(f"protocol must be a Protocol, not {protocol!r}")
+        raise TypeError(f"protocol must be a Protocol, not {protocol!r}; Protocol.preset(name) makes a published one")
     if not model.digest:
         raise ValueError(
             f"model {model.name!r} has no digest, so its results could not be told from another's; set one"

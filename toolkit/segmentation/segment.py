@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from toolkit.models import Model
+from toolkit.models import Model, load_model
 from toolkit.segmentation.area import Area
 from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.execution import Execution, Precision, PreparedNetwork, float32_arithmetic
@@ -23,7 +23,7 @@ from toolkit.sources.transparency import opaque_pixels
 
 def segment_image(
     pixels: np.ndarray | str | Path,
-    model: Model,
+    model: Model | str | Path,
     protocol: Protocol | None = None,
     *,
     batch_size: int | None = None,
@@ -39,8 +39,8 @@ def segment_image(
     ----------
     pixels : numpy.ndarray or str or pathlib.Path
         uint8 ``(height, width, 3)``, RGB; or the path of an image file.
-    model : Model
-        From `load_model`.
+    model : Model or str
+        From `load_model`, or what that takes; the former saves loading it for every image.
     protocol : Protocol
         Scales, tiles and merging; ``Protocol()`` by default.
     batch_size : int, optional
@@ -79,7 +79,10 @@ def segment_image(
     execution = Execution(precision=precision, compile=compile, batch_size=batch_size)
     area, projection = Area.of(area), Projection.of(projection)
     image, counted = _read(pixels, area)
+    model = load_model(model) if isinstance(model, str | Path) else model
     protocol = Protocol() if protocol is None else protocol
+    if not isinstance(protocol, Protocol):
+        raise TypeError(f"protocol must be a Protocol, not {protocol!r}; Protocol.preset(name) makes a published one")
     segmenter = Segmenter(
         model, protocol, execution=execution, soft_composition=soft_composition, projection=projection
     )

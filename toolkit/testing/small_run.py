@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from PIL import Image
@@ -19,7 +20,7 @@ from toolkit.testing.failing_store import DisturbedStore
 
 N_IMAGES = 5
 PROTOCOL = tk.Protocol(crop_size=16, stride=16)
-COMPARED = ["composition", "confidence", "status", "error", "height", "width"]
+COMPARED = ["composition", "confidence", "status", "error", "height", "width", "number", "given_uri"]
 
 
 def make_images(folder: Path) -> list[Path]:
@@ -48,8 +49,9 @@ def small_model() -> tk.Model:
 
 
 def run(store: Store, images: list[Path], model: tk.Model | None = None) -> tk.Catalog:
-    """Create the catalog, or open it if it is there, and segment it."""
+    """Create the catalog, or open it if it is there, add what is known of its images, and segment it."""
     catalog = tk.Catalog.create(store, images, block_size=2, exist_ok=True)
+    catalog.add(pd.DataFrame({"uri": images, "number": range(len(images))}))
     tk.segment(catalog, model or small_model(), PROTOCOL, flush_seconds=3600).wait()
     return catalog
 

@@ -1,7 +1,12 @@
 """The format on disk: where everything lies in the store, and the type of every per-image array.
 
-    images/<table>/                        uri(image), covariates; written once, by whoever reserved its number
-    images/commits/<n>                     which table holds the n-th part of the images, and how many; written last
+    images/<table>/                        uri(image), given_uri(image), covariates; written once, by whoever reserved
+                                           its number; attribute base: the folder that its relative paths start from
+    images/written/<table>/<covariate>     what was written for each image, where the values do not say it
+    images/commits/<n>                     which table holds the n-th part of the images, how many, and which columns
+                                           it has; written last
+    images/changes/<n>                     the n-th change of covariates, or of which images are shown; written once
+    images/folds/<n>                       what the changes up to the n-th come to: see `toolkit.catalog.format.changes`
     runs/<run_id>/                         attributes: the run's settings
     runs/<run_id>/<table>/<generation>/    one array per `RESULT_FIELDS`
         labels/<block>/<part>              label maps of some images, flat, one after the other
@@ -17,6 +22,8 @@ belongs to one block. Whoever claims a block gets a generation of his own and wr
 there; nothing that another owner wrote is ever overwritten. Readers merge: see `toolkit.catalog.format.results`.
 """
 
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +39,8 @@ _BLOCKS_OF_SMALL_CATALOGS = 64
 
 PENDING, DONE, FAILED = 0, 1, 2
 STATUS_NAMES = np.array(["pending", "done", "failed"], dtype=object)
+HIDDEN = 255
+"""Status, never stored, of an image that was removed: it counts for nothing."""
 
 
 def block_size_for(n_images: int) -> int:
@@ -91,12 +100,76 @@ DERIVED = ("duplicate_of", "near_duplicate_of")
 COMMITS = "images/commits"
 
 
+_DRIVER = r"[A-Za-z0-9_][^/]*-\d+-[0-9a-f]{12}"
+_RUN_ID = r"[0-9a-f]{16}"
+_NODE = r"(zarr\.json|c/\d+(/\d+)?)"
+
+_OURS = re.compile(
+    rf"""
+    zarr\.json
+    | (images|runs)(/[a-z]+)? /zarr\.json
+    | images/(commits|changes|folds)/\d+
+    | images/(written/)?(?P<table>\d+)/(zarr\.json|(?P<column>[^/]+)/{_NODE})
+    | runs/{_RUN_ID}(/\d+)?(/\d+)?/zarr\.json
+    | runs/{_RUN_ID}/\d+/\d+/\w+/{_NODE}
+    | runs/{_RUN_ID}/\d+/\d+/labels(/\d+)?/zarr\.json
+    | runs/{_RUN_ID}/\d+/\d+/labels/\d+/\d+/{_NODE}
+    | runs/{_RUN_ID}/log/{_DRIVER}/\d+\.jsonl
+    | runs/{_RUN_ID}/sessions/{_DRIVER}\.json
+    | runs/{_RUN_ID}/stuck/\d+/\d+
+    | claims/(images|{_RUN_ID}/\d+/\d+)/\d+
+    | owners/{_DRIVER}
+    """,
+    re.VERBOSE,
+)
+_BEING_WRITTEN = re.compile(r".*\.[0-9a-f]{32}\.partial")
+
+
+def is_run_id(name: str) -> bool:
+    """Whether a run may be called so; not what desktops and synchronisers put beside runs."""
+    return re.fullmatch(_RUN_ID, name) is not None
+
+
+def is_driver(name: str) -> bool:
+    """Whether a driver may be called so."""
+    return re.fullmatch(_DRIVER, name) is not None
+
+
+def is_being_written(path: str) -> bool:
+    """Whether this is how a file of a catalog is called until it is whole."""
+    return _BEING_WRITTEN.fullmatch(path) is not None
+
+
+def is_ours(path: str, columns: Mapping[int, Collection[str]]) -> bool:
+    """Whether a catalog writes objects to such a path; ``columns`` are those of its tables, by their numbers."""
+    found = _OURS.fullmatch(path)
+    if found is None or found["column"] is None:
+        return found is not None or is_being_written(path)
+    return int(found["table"]) not in columns or found["column"] in columns[int(found["table"])]
+
+
 def table_path(table: int) -> str:
     return f"images/{table:05d}"
 
 
 def commit_path(number: int) -> str:
     return f"{COMMITS}/{number:05d}"
+
+
+def written_path(table: int) -> str:
+    return f"images/written/{table:05d}"
+
+
+CHANGES = "images/changes"
+FOLDS = "images/folds"
+
+
+def change_path(number: int) -> str:
+    return f"{CHANGES}/{number:05d}"
+
+
+def fold_path(number: int) -> str:
+    return f"{FOLDS}/{number:05d}"
 
 
 def reservation_path(table: int) -> str:

@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 from zarr.errors import ContainsGroupError
 
 from toolkit.catalog.errors import naming_damage
-from toolkit.catalog.format.layout import run_path, session_path
+from toolkit.catalog.format.layout import is_driver, is_run_id, run_path, session_path
 from toolkit.catalog.provenance import Origin, Session, now
 from toolkit.catalog.store.objects import exists, get_json, names, put
 
@@ -70,7 +70,12 @@ def record_run(store: Store, settings: RunSettings, origin: Origin | None = None
 
 def list_runs(store: Store) -> list[str]:
     """Ids of all runs, in no order."""
-    return [run_id for run_id in names(store, "runs") if exists(store, f"{run_path(run_id)}/zarr.json")]
+    return [run_id for run_id in run_folders(store) if exists(store, f"{run_path(run_id)}/zarr.json")]
+
+
+def run_folders(store: Store) -> list[str]:
+    """Ids of all runs of which anything lies there."""
+    return [name for name in names(store, "runs") if is_run_id(name)]
 
 
 def read_record(store: Store, run_id: str) -> RunRecord:
@@ -91,7 +96,8 @@ def record_session(store: Store, run_id: str, name: str, session: Session) -> No
 def list_sessions(store: Store, run_id: str) -> list[str]:
     """Names of the drivers that worked on a run."""
     files = names(store, f"{run_path(run_id)}/sessions")
-    return [file.removesuffix(".json") for file in files if file.endswith(".json")]
+    drivers = [file.removesuffix(".json") for file in files if file.endswith(".json")]
+    return [driver for driver in drivers if is_driver(driver)]
 
 
 def read_sessions(store: Store, run_id: str) -> dict[str, Session]:

@@ -12,7 +12,7 @@ import numpy as np
 from zarr.abc.store import Store
 
 from toolkit.catalog.format.generations import RESULTS_BEFORE_STATUS, GenerationArrays
-from toolkit.catalog.format.layout import DONE, FAILED, RESULT_FIELDS, STATUS, STATUS_NAMES, generations_path
+from toolkit.catalog.format.layout import DONE, FAILED, HIDDEN, RESULT_FIELDS, STATUS, STATUS_NAMES, generations_path
 from toolkit.catalog.format.records import RunRecord, RunSettings
 from toolkit.catalog.format.tables import ImageTable, ImageTables
 from toolkit.catalog.store.objects import numbers
@@ -99,6 +99,9 @@ class RunResults:
                 for one in RESULTS_BEFORE_STATUS:
                     if one.name in values:
                         _take(values[one.name], taken, arrays.read(one, rows, blocks))
+        removed = self.tables.removed(table, rows)
+        if removed is not None:
+            values[STATUS.name][removed], chosen[removed] = HIDDEN, -1
         return Results(values, chosen)
 
     def status(self, table: ImageTable, rows: slice | None = None) -> np.ndarray:
@@ -112,6 +115,9 @@ class RunResults:
             of_generation = arrays.read(STATUS, rows, arrays.written_blocks())
             status[of_generation == DONE] = DONE
             status[(of_generation == FAILED) & (status != DONE)] = FAILED
+        removed = self.tables.removed(table, rows)
+        if removed is not None:
+            status[removed] = HIDDEN
         return status
 
     def read_all(self, fields: Collection[str]) -> dict[str, np.ndarray]:
@@ -151,8 +157,13 @@ class RunResults:
 
 
 def count(status: np.ndarray) -> np.ndarray:
-    """How often each status number occurs, int64."""
-    return np.bincount(status, minlength=len(STATUS_NAMES))
+    """How often each status number occurs, int64; images that were removed do not count."""
+    return np.bincount(status, minlength=HIDDEN + 1)[: len(STATUS_NAMES)]
+
+
+def status_words(status: np.ndarray) -> np.ndarray:
+    """Status numbers in words, objects."""
+    return np.asarray(np.append(STATUS_NAMES, "removed")[np.minimum(status, len(STATUS_NAMES))])
 
 
 def empty_values(n_rows: int, n_classes: int, fields: Collection[str] | None = None) -> dict[str, np.ndarray]:

@@ -9,22 +9,39 @@ whoever adds at the same time or dies on the way, and nothing that is not whole 
 """
 
 import json
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import numpy.typing as npt
 import zarr
 from zarr.abc.store import Store
-from zarr.errors import ArrayNotFoundError
 
 from toolkit.catalog.errors import DamagedError, naming_damage
-from toolkit.catalog.format.columns import decode, encode, to_array
-from toolkit.catalog.format.layout import COMMITS, block_size_for, commit_path, reservation_path, table_path
+from toolkit.catalog.format.changes import GIVEN, REMOVED, Changes, list_changes
+from toolkit.catalog.format.columns import decode_column
+from toolkit.catalog.format.kinds import Column
+from toolkit.catalog.format.layout import (
+    COMMITS,
+    commit_path,
+    reservation_path,
+    table_path,
+    written_path,
+)
 from toolkit.catalog.format.owner import Owner
-from toolkit.catalog.store.objects import CHECKED_COMPRESSION, WRITE_ALL, get_json, names, numbers, put_if_absent
+from toolkit.catalog.store.objects import (
+    exists,
+    get_json,
+    names,
+    numbers,
+    put_if_absent,
+)
+
+URI = "uri"
+GIVEN_URI = "given_uri"
 
 
 @dataclass(frozen=True)
@@ -37,6 +54,18 @@ class ImageTable:
     """Rows in it."""
     block_size: int
     """Rows per block."""
+    columns: tuple[str, ...] | None = field(default=None, compare=False)
+    """Names of its covariates, in order; None if its commit does not say so."""
+    written: tuple[str, ...] = field(default=(), compare=False)
+    """Names of those whose texts are kept as they were written."""
+    origin: Mapping[str, Any] | None = field(default=None, compare=False, repr=False)
+    """Where it came from: ``base``, the folder that its relative paths start from, ``bases``, the same of covariates
+    that came from elsewhere, and ``is_table``, whether a table named the images. None if an old version wrote it."""
+
+    @property
+    def has_given(self) -> bool:
+        """Whether it has the URIs as a person wrote them."""
+        return self.origin is not None
 
     @property
     def n_blocks(self) -> int:
@@ -60,14 +89,53 @@ class ImageTable:
 
 
 class ImageTables(tuple[ImageTable, ...]):
-    """The tables of a catalog, in the order of their images: which is row 5,000 of the catalog?"""
+    """The tables of a catalog, in the order of their images: which is row 5,000 of the catalog?
 
-    __slots__ = ()
+    Parameters
+    ----------
+    tables : iterable of ImageTable
+        The tables.
+    changes : Changes
+        What became known of their images since they were added.
+    """
+
+    changes: Changes
+
+    def __new__(cls, tables: Iterable[ImageTable] = (), changes: Changes | None = None) -> "ImageTables":
+        made = super().__new__(cls, tables)
+        made.changes = Changes() if changes is None else changes
+        return made
 
     @property
     def n_images(self) -> int:
-        """Number of images."""
+        """Number of images, those that are not shown among them."""
         return sum(table.n_images for table in self)
+
+    def removed(self, table: ImageTable, rows: slice | None = None) -> npt.NDArray[np.bool_] | None:
+        """Which rows of a table, or of some of its rows, are not shown; None if all are."""
+        cells = self.changes.of(table.number, REMOVED)
+        if not cells:
+            return None
+        removed = np.zeros(table.n_images, dtype=bool)
+        for one in cells:
+            removed[one.rows] = one.column.values
+        removed = removed[rows or slice(None)]
+        return removed if removed.any() else None
+
+    @property
+    def are_all_shown(self) -> bool:
+        """Whether no image was removed."""
+        return all(self.removed(table) is None for table in self)
+
+    @property
+    def shown(self) -> npt.NDArray[np.int64]:
+        """Rows of the catalog that are shown, in order."""
+        rows = [np.empty(0, dtype=np.int64)]
+        for table, start in zip(self, self.starts, strict=True):
+            removed = self.removed(table)
+            of_table = np.arange(table.n_images) if removed is None else np.flatnonzero(~removed)
+            rows.append(of_table + start)
+        return np.concatenate(rows)
 
     @property
     def starts(self) -> list[int]:
@@ -96,33 +164,6 @@ def reserve_table(store: Store, owner: Owner) -> int:
             return number
 
 
-def write_table(
-    store: Store, number: int, uris: Sequence[str], covariates: pd.DataFrame, block_size: int | None
-) -> ImageTable:
-    """Write a table of images, which is not part of the catalog yet, over whatever lies at its reserved number.
-
-    ``covariates`` has a row per URI, and a column per covariate, if any. ``block_size`` is rows per block, chosen by
-    the number of images if None.
-    """
-    table = ImageTable(number, len(uris), block_size or block_size_for(len(uris)))
-    group = zarr.open_group(store, path=table_path(number), mode="w")
-    for name in ["uri", *covariates]:
-        column = np.array(uris, dtype=object) if name == "uri" else to_array(covariates[name])
-        values, attributes = encode(column)
-        array = group.create_array(
-            name,
-            shape=values.shape,
-            chunks=(table.block_size,),
-            dtype=values.dtype,
-            compressors=CHECKED_COMPRESSION,
-            dimension_names=("image",),
-            config=WRITE_ALL,
-        )
-        array.attrs.put(attributes)
-        array[:] = values
-    return table
-
-
 def commit_table(store: Store, place: int, table: ImageTable) -> bool:
     """Make a table the catalog's at this place in their order; False if another one is that already."""
     return put_if_absent(store, commit_path(place), commit_of(store, table))
@@ -130,21 +171,38 @@ def commit_table(store: Store, place: int, table: ImageTable) -> bool:
 
 def commit_of(store: Store, table: ImageTable) -> bytes:
     """What the commit of a table says: its size, and which columns it has."""
-    fields = {"segment": table.number, "n_images": table.n_images, "block_size": table.block_size}
-    return json.dumps({**fields, "columns": columns_of(store, table)}).encode()
+    fields: dict[str, Any] = {"segment": table.number, "n_images": table.n_images, "block_size": table.block_size}
+    fields["columns"] = sorted([*covariates_of(store, table), URI])
+    if table.origin is not None:
+        fields |= {"origin": dict(table.origin), "written": list(table.written)}
+    return json.dumps({**fields, "checksum": _checksum(fields)}).encode()
 
 
-def columns_of(store: Store, table: ImageTable) -> list[str]:
-    """Names of the arrays of a table, in order."""
-    return [name for name in names(store, table_path(table.number)) if name != "zarr.json" and ".partial" not in name]
+def _checksum(fields: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(fields, sort_keys=True).encode())
 
 
-def list_tables(store: Store, known: Sequence[ImageTable] = ()) -> ImageTables:
-    """The catalog's tables, in the order of their images; the first of them, if known, are not read again."""
+def covariates_of(store: Store, table: ImageTable) -> tuple[str, ...]:
+    """Names of the covariates of a table, in order: what its commit says, or which arrays lie there."""
+    if table.columns is not None:
+        return table.columns
+    none = {URI, GIVEN_URI} if table.has_given else {URI}
+    return tuple(name for name in arrays_below(store, table_path(table.number)) if name not in none)
+
+
+def arrays_below(store: Store, path: str) -> list[str]:
+    """Names of the arrays of a group, in order."""
+    return [name for name in names(store, path) if exists(store, f"{path}/{name}/zarr.json")]
+
+
+def list_tables(store: Store, known: ImageTables | None = None) -> ImageTables:
+    """The catalog's tables, in the order of their images, and all changes; those known are not read again."""
+    known = ImageTables() if known is None else known
     commits = numbers(store, COMMITS)
     if commits != list(range(len(commits))):
         raise DamagedError(f"a commit is gone from {COMMITS} in the catalog; Catalog.verify() says which")
-    return ImageTables((*known[: len(commits)], *(read_commit(store, place) for place in commits[len(known) :])))
+    new = [read_commit(store, place) for place in commits[len(known) :]]
+    return ImageTables((*known[: len(commits)], *new), list_changes(store, known.changes))
 
 
 def read_commit(store: Store, place: int) -> ImageTable:
@@ -152,70 +210,84 @@ def read_commit(store: Store, place: int) -> ImageTable:
     path = commit_path(place)
     with naming_damage(path):
         commit = get_json(store, path) or {}
-        table = ImageTable(commit["segment"], commit["n_images"], commit["block_size"])
-        if not all(type(value) is int for value in asdict(table).values()) or table.block_size < 1:
-            raise ValueError(f"no such table: {table}")
-        return table
-
-
-def read_columns(store: Store, place: int) -> list[str]:
-    """Names of the columns that a commit's table had when it was committed."""
-    with naming_damage(commit_path(place)):
-        return list((get_json(store, commit_path(place)) or {})["columns"])
+        sizes = (commit["segment"], commit["n_images"], commit["block_size"])
+        if not all(type(value) is int for value in sizes) or sizes[2] < 1:
+            raise ValueError(f"no such table: {sizes}")
+        checksum = commit.pop("checksum", None)  # version 0.1.0 wrote none, nor anything else than sizes and columns
+        if checksum != _checksum(commit) and not (checksum is None and len(commit) == 4):
+            raise ValueError("the checksum is that of something else")
+        columns = tuple(sorted(set(commit["columns"]) - {URI}))
+        return ImageTable(*sizes, columns, tuple(commit.get("written", ())), commit.get("origin"))
 
 
 def read_uris(store: Store, table: ImageTable, rows: slice | None = None) -> np.ndarray:
     """URIs of a table's images, objects ``(n_images,)``; only of some rows if given."""
-    path = f"{table_path(table.number)}/uri"
+    return _read_texts(store, f"{table_path(table.number)}/{URI}", rows)
+
+
+def read_given(
+    store: Store, table: ImageTable, rows: slice | None = None, changes: Changes | None = None
+) -> np.ndarray:
+    """URIs of a table's images as a person wrote them, objects ``(n_images,)``; only of some rows if given.
+
+    Of tables that do not have them: the path below the deepest folder that all have in common.
+    """
+    rows = table.all_rows if rows is None else rows
+    if table.has_given:
+        given = _read_texts(store, f"{table_path(table.number)}/{GIVEN_URI}", rows)
+    else:
+        given = below_common_folder(read_uris(store, table))[rows]
+    for cells in () if changes is None else changes.of(table.number, GIVEN):
+        within = (cells.rows >= rows.start) & (cells.rows < rows.stop)
+        given[cells.rows[within] - rows.start] = cells.column.values[within]
+    return given
+
+
+def read_column(store: Store, table: ImageTable, name: str) -> Column:
+    """A covariate of a table as it was entered; nothing but missing values if the table does not have it."""
+    if name not in covariates_of(store, table):
+        return Column.empty(table.n_images)
+    path = f"{table_path(table.number)}/{name}"
+    with naming_damage(path):
+        array = zarr.open_array(store, path=path, mode="r", zarr_format=3)
+        values, attributes = np.asarray(array[:]), array.attrs.asdict()
+    written = _read_texts(store, f"{written_path(table.number)}/{name}", None) if name in table.written else None
+    return decode_column(values, attributes, written)
+
+
+def read_known(store: Store, tables: ImageTables, name: str) -> tuple[list[npt.NDArray[np.int64]], list[Column]]:
+    """A covariate of all images as it is known now, in parts of one kind: rows of the catalog, and their values.
+
+    The rows of all parts together are those of the catalog, each once.
+    """
+    rows: list[npt.NDArray[np.int64]] = []
+    columns: list[Column] = []
+    for table, start in zip(tables, tables.starts, strict=True):
+        changed = tables.changes.of(table.number, name)
+        as_entered = np.ones(table.n_images, dtype=bool)
+        for cells in changed:
+            as_entered[cells.rows] = False
+            rows.append(cells.rows + start)
+            columns.append(cells.column)
+        if as_entered.any():
+            column = read_column(store, table, name)
+            left = np.flatnonzero(as_entered)
+            rows.append(left + start)
+            columns.append(column.take(left) if changed else column)
+    return rows, columns
+
+
+def _read_texts(store: Store, path: str, rows: slice | None) -> np.ndarray:
     with naming_damage(path):
         array = zarr.open_array(store, path=path, mode="r", zarr_format=3)
         return np.asarray(array[rows or slice(None)], dtype=object)
 
 
-def read_covariates(store: Store, table: ImageTable, wanted: Collection[str] | None = None) -> pd.DataFrame:
-    """Covariates of a table's images, or those wanted, one row each, in the order of their columns' names."""
-    columns = {}
-    for name, array in _covariates(store, table).items():
-        if wanted is None or name in wanted:
-            with naming_damage(array.path):
-                columns[name] = decode(np.asarray(array[:]), array.attrs.asdict())
-    return pd.DataFrame(columns, index=pd.RangeIndex(table.n_images))
-
-
-def covariate_types(store: Store, table: ImageTable) -> dict[str, np.dtype[Any]]:
-    """Type of each covariate of a table, in the order of their names, without reading them."""
-    arrays = _covariates(store, table)
-    return {name: decode(np.empty(0, array.dtype), array.attrs.asdict()).dtype for name, array in arrays.items()}
-
-
-def common_type(types: Sequence[np.dtype[Any] | None]) -> np.dtype[Any] | None:
-    """The type of a covariate over several tables, from its type in each (None where it is missing).
-
-    None if it cannot be told from the types alone: they differ, or they cannot say that a value is missing.
-    """
-    known = {dtype for dtype in types if dtype is not None}
-    if len(known) != 1:
-        return None
-    dtype = known.pop()
-    if dtype == np.float32 or (None in types and dtype.kind in "biu"):
-        return None
-    return dtype
-
-
-def read_covariate(store: Store, name: str, dtype: np.dtype[Any], table: ImageTable, rows: slice) -> np.ndarray:
-    """Some rows of a covariate of a table, NaN, NaT or ``""`` if the table does not have it."""
-    path = f"{table_path(table.number)}/{name}"
-    with naming_damage(path):
-        try:
-            array = zarr.open_array(store, path=path, mode="r", zarr_format=3)
-        except ArrayNotFoundError:
-            missing = "" if dtype.kind == "O" else np.array("NaT" if dtype.kind == "M" else np.nan, dtype)
-            return np.full(rows.stop - rows.start, missing, dtype)
-        return decode(np.asarray(array[rows]), array.attrs.asdict())
-
-
-def _covariates(store: Store, table: ImageTable) -> "dict[str, zarr.Array[Any]]":
-    """The arrays of a table besides the URIs, in the order of their names."""
-    with naming_damage(table_path(table.number)):
-        group = zarr.open_group(store, path=table_path(table.number), mode="r", use_consolidated=False)
-        return {name: array for name, array in sorted(group.arrays()) if name != "uri"}
+def below_common_folder(uris: np.ndarray) -> np.ndarray:
+    """What of each URI comes after the deepest folder of all of them."""
+    if not len(uris):
+        return uris
+    first, last = min(uris), max(uris)
+    differ = [a != b for a, b in zip(first, last, strict=False)]
+    n_same = first.rfind("/", 0, differ.index(True) if True in differ else len(differ)) + 1
+    return np.array([uri[n_same:] or uri for uri in uris], dtype=object)

@@ -1,6 +1,8 @@
 """What of a run is published: its rows, block by block, and what says where they come from."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,16 +11,19 @@ import numpy as np
 import pandas as pd
 
 from toolkit.catalog.format.codes import ERROR_CODES
-from toolkit.catalog.format.columns import to_array
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
-from toolkit.catalog.format.results import RunResults, count
-from toolkit.catalog.format.tables import ImageTable, read_covariates, read_uris
+from toolkit.catalog.format.results import RunResults, count, status_words
+from toolkit.catalog.format.tables import ImageTable, below_common_folder, read_given, read_uris
 from toolkit.catalog.provenance import now
-from toolkit.catalog.reading.covariates import join_tables
+from toolkit.catalog.reading.covariates import read_covariates
+from toolkit.catalog.reading.texts import width_of
+
+_FULL_PATH = re.compile(r"/|\\|~|[A-Za-z]:[/\\]|(?i:file|sftp|ssh)://")
 
 MARK = "segscape_publication"
 """Attribute by which a publication is known, so that nothing else is ever replaced by one."""
 _MARK_VERSION = 1
+_ROWS_AT_ONCE = 2**18
 
 Block = dict[str, np.ndarray]
 """Values of consecutive images by name; first axis the images."""
@@ -45,14 +50,15 @@ class Publication:
     """Images by status, of the blocks that were read, by the names of the attributes."""
 
     def __post_init__(self) -> None:
-        joined = join_tables([read_covariates(self.run.store, table) for table in self.run.tables])
-        self._covariates = {str(name): to_array(joined[name]) for name in joined}
+        self._covariates = read_covariates(self.run.store, self.run.tables)
+        self._uris = published_uris(self.run)
+        self._shown = self.run.tables.shown
         self.counts = _by_name(np.zeros(len(STATUS_NAMES), dtype=np.int64))
 
     @property
     def n_images(self) -> int:
-        """Number of images."""
-        return self.run.tables.n_images
+        """Number of images, without those that were removed."""
+        return len(self._shown)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -68,31 +74,64 @@ class Publication:
         """The images in order, so many at a time; counts them anew."""
         status = np.zeros(len(STATUS_NAMES), dtype=np.int64)
         for start in range(0, self.n_images, n_rows):
-            rows = slice(start, min(start + n_rows, self.n_images))
+            image = self._shown[start : start + n_rows]
+            rows = slice(int(image[0]), int(image[-1]) + 1)
             parts = [self._read(table, part) for table, part in self.run.tables.walk(rows)]
-            block: Block = {"image": np.arange(rows.start, rows.stop)}
-            block["uri"] = np.concatenate([part["uri"] for part in parts])
-            block |= {name: values[rows] for name, values in self._covariates.items()}
-            block |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name != "uri"}
+            shown = image - rows.start
+            block: Block = {"image": image}
+            block["uri"] = self._uris[image]
+            block |= {name: values[image] for name, values in self._covariates.items()}
+            block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0]}
             status += count(block["status"])
             self.counts = _by_name(status)
-            block["status"] = STATUS_NAMES[block["status"]]
+            block["status"] = status_words(block["status"])
             block["error"] = np.array(ERROR_CODES, dtype=object)[block["error"]]
             yield block
+
+    def width_of_texts(self, name: str) -> int | None:
+        """Characters of the longest text of a variable; None if it is none, or one that fixed widths would change."""
+        if name in ("status", "error"):
+            return width_of(np.array(STATUS_NAMES if name == "status" else ERROR_CODES, dtype=object))
+        if name == "uri":
+            return width_of(self._uris)
+        values = self._covariates.get(name)
+        return width_of(values) if values is not None and values.dtype == object else None
 
     def tables(self, n_rows: int) -> Iterator[pd.DataFrame]:
         """The same as tables: uri, covariates, status, error, confidence, and a column per class.
 
         A class that is named like another column, or like an earlier class, has ``class:`` before its name.
         """
-        for block in self.blocks(n_rows):
-            columns = {name: block[name] for name in (*self.coordinates, "status", "error", "confidence")}
-            for index, name in enumerate(self.class_names):
-                free = name
-                while free in columns:
-                    free = f"class:{free}"
-                columns[free] = block["composition"][:, index]
-            yield pd.DataFrame(columns)
+        return map(self._table, self.blocks(n_rows))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """All of them in one table, with the row of each image in the catalog as its index."""
+        blocks = [(block["image"], self._table(block)) for block in self.blocks(_ROWS_AT_ONCE)]
+        empty = (np.empty(0, dtype=np.int64), self._empty())
+        images, tables = zip(*(blocks or [empty]), strict=True)
+        joined: pd.DataFrame = pd.concat(tables).set_axis(pd.Index(np.concatenate(images), name="image"), axis="index")
+        joined.attrs.update(self.attributes())
+        return joined
+
+    def types(self) -> "pd.Series[Any]":
+        """Type of each column of these tables."""
+        return self._empty().dtypes
+
+    def _empty(self) -> pd.DataFrame:
+        texts = np.empty(0, dtype=object)
+        numbers = np.empty((0, len(self.class_names)), dtype=np.float32)
+        covariates = {name: values[:0] for name, values in self._covariates.items()}
+        results = {"status": texts, "error": texts, "confidence": numbers[:, 0], "composition": numbers}
+        return self._table({"uri": texts, **covariates, **results})
+
+    def _table(self, block: Block) -> pd.DataFrame:
+        columns = {name: block[name] for name in (*self.coordinates, "status", "error", "confidence")}
+        for index, name in enumerate(self.class_names):
+            free = name
+            while free in columns:
+                free = f"class:{free}"
+            columns[free] = block["composition"][:, index]
+        return pd.DataFrame(columns)
 
     def attributes(self) -> dict[str, Any]:
         """Where the results come from, as JSON types; the counts are those of the blocks that were read."""
@@ -125,7 +164,25 @@ class Publication:
         for name in per_class:
             values[name][values["status"] != DONE] = np.nan
         order = [*per_class, "confidence", "status", "error", "height", "width"]
-        return {"uri": read_uris(self.run.store, table, rows), **{name: values[name] for name in order}}
+        return {name: values[name] for name in order}
+
+
+def published_uris(run: RunResults) -> np.ndarray:
+    """What a publication calls the images, objects ``(n_images,)``: what a person wrote for them.
+
+    Where that is a full path on somebody's machine, or stands for several images, it is the path below the deepest
+    folder that all of these have in common.
+    """
+    tables = run.tables
+    given = np.concatenate(
+        [np.empty(0, dtype=object), *(read_given(run.store, t, None, tables.changes) for t in tables)]
+    )
+    times = Counter(given.tolist())
+    cut = np.array([bool(_FULL_PATH.match(text)) or times[text] > 1 for text in given.tolist()], dtype=bool)
+    if cut.any():
+        uris = np.concatenate([read_uris(run.store, table) for table in tables])
+        given[cut] = below_common_folder(uris[cut])
+    return given
 
 
 def _by_name(counts: np.ndarray) -> dict[str, int]:

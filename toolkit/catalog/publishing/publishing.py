@@ -17,7 +17,7 @@ import numpy as np
 import zarr
 from zarr.abc.store import Store
 from zarr.codecs import ZstdCodec
-from zarr.errors import ZarrUserWarning
+from zarr.errors import UnstableSpecificationWarning, ZarrUserWarning
 from zarr.storage import LocalStore
 
 from toolkit import arguments
@@ -25,11 +25,14 @@ from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.format.columns import encode
 from toolkit.catalog.format.layout import PENDING
 from toolkit.catalog.format.results import RunResults
+from toolkit.catalog.publishing.csv_files import csv_description, write_csv
 from toolkit.catalog.publishing.places import LocalPlace, StorePlace, is_marked
 from toolkit.catalog.publishing.publication import PER_CLASS, Publication
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
-from toolkit.catalog.store.objects import open_store
+from toolkit.catalog.reading.texts import as_text
+from toolkit.catalog.store.objects import open_store, store_name
 from toolkit.paths import expand
+from toolkit.sources.uris import local_path
 
 PublicationFormat = Literal["zarr", "parquet", "csv", "icechunk"]
 
@@ -37,6 +40,7 @@ _COMPRESSION = ZstdCodec(level=9, checksum=True)
 _MOST_ROWS = 2**16
 _MOST_NUMBERS = 2**24  # of one variable in memory
 _CHUNK_NUMBERS = 2**20
+_MOST_CHARACTERS = 2**10  # of a text in an array of fixed width
 
 
 def publish_run(
@@ -48,29 +52,42 @@ def publish_run(
     overwrite: bool = False,
 ) -> None:
     """Publish a run; see `Catalog.publish`."""
+    if not isinstance(target, Store):
+        target = expand(os.fspath(target))
+        target = local_path(target) or target
     chosen = _checked_format(target, format)
     write, is_ours, is_folder = _FORMATS[chosen]
+    if chosen == "icechunk":
+        _icechunk()
+    if not run.tables.shown.size:
+        raise CatalogError(f"there is nothing to publish: {store_name(run.store)} has no images; add some first")
     if not partial and (pending := run.counts()[PENDING]):
         raise CatalogError(
             f"run {run.run_id} has {pending:,} pending images; finish it, or pass partial=True (--partial) to publish "
             "what is done"
         )
     place: LocalPlace | StorePlace
-    if isinstance(target, Store) or "://" in os.fspath(target):
+    if isinstance(target, Store) or "://" in target:
         if chosen != "zarr":
             raise CatalogError(f"{target} cannot take {chosen}: only Zarr can be published to a URL or a store")
         place = StorePlace(open_store(target))
     else:
-        place = LocalPlace(Path(expand(os.fspath(target))).expanduser().resolve(), is_folder, is_ours)
+        place = LocalPlace(Path(target).expanduser().resolve(), is_folder, is_ours)
         place.check_outside(run.store)
     place.check(overwrite)
     with tempfile.TemporaryDirectory(prefix=f".{place.name}.", suffix=".partial", dir=place.beside()) as folder:
         written = Path(folder) / "written"
-        write(Publication(run), written)
+        publication = Publication(run)
+        with warnings.catch_warnings():
+            # xarray and zarr write and read it, and no version of Zarr that does not know it is disturbed by it.
+            warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
+            # Texts of fixed width are in the registry of Zarr's extensions by now, as fixed-length-utf32.
+            warnings.simplefilter("ignore", UnstableSpecificationWarning)
+            write(publication, written)
         place.check(overwrite)  # somebody may have been quicker
         place.take(written)
         if chosen == "csv" and isinstance(place, LocalPlace):
-            place.take_beside(".json", _description(Publication(run)))
+            place.take_beside(".json", csv_description(publication))
 
 
 def _checked_format(target: str | os.PathLike[str] | Store, format: str | None) -> PublicationFormat:
@@ -94,14 +111,11 @@ def _checked_format(target: str | os.PathLike[str] | Store, format: str | None) 
 
 def _write_zarr(publication: Publication, path: Path) -> None:
     _write_arrays(publication, LocalStore(path))
-    with warnings.catch_warnings():
-        # xarray and zarr write and read it, and no version of Zarr that does not know it is disturbed by it.
-        warnings.filterwarnings("ignore", "Consolidated metadata", ZarrUserWarning)
-        zarr.consolidate_metadata(LocalStore(path))
+    zarr.consolidate_metadata(LocalStore(path))
 
 
 def _write_icechunk(publication: Publication, path: Path) -> None:
-    icechunk = _icechunk(path)
+    icechunk = _icechunk()
     repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(path)))
     session = repository.writable_session("main")
     _write_arrays(publication, session.store)
@@ -113,36 +127,49 @@ def _write_icechunk(publication: Publication, path: Path) -> None:
 def _write_arrays(publication: Publication, store: Store) -> None:
     """Write everything as Zarr arrays that xarray knows for one dataset."""
     group = zarr.create_group(store, overwrite=True)
-    class_names, attributes = encode(np.array(publication.class_names, dtype=object))
-    array = group.create_array("class_name", data=class_names, dimension_names=("class_name",))
-    array.attrs.put({**DESCRIPTIONS["class_name"], **attributes})
     arrays: dict[str, zarr.Array[Any]] = {}
+    # Texts have a fixed width where they can: those of a variable one open as a type by which xarray neither selects
+    # (`where`) nor finds (`idxmax`).
+    array = group.create_array("class_name", data=as_text(publication.class_names), dimension_names=("class_name",))
+    array.attrs.put(DESCRIPTIONS["class_name"])
+    first = 0
     for block in publication.blocks(_rows_at_once(publication)):
-        first, n_rows = int(block["image"][0]), len(block["image"])
+        n_rows = len(block["image"])
         for name, values in block.items():
-            encoded, attributes = encode(values)
             if name not in arrays:
-                arrays[name] = _create_array(group, publication, name, encoded)
-                arrays[name].attrs.put({**DESCRIPTIONS.get(name, {}), **attributes})
-            arrays[name][first : first + n_rows] = encoded
+                arrays[name] = _create_array(group, publication, name, values)
+            arrays[name][first : first + n_rows] = encode(values)[0].astype(arrays[name].dtype, copy=False)
+        first += n_rows
     # xarray tells coordinates by this attribute, whose names are separated by spaces.
     coordinates = [name for name in publication.coordinates if " " not in name]
-    group.attrs.put({**publication.attributes(), "coordinates": " ".join(coordinates)})
+    # As text what has more than one value: netCDF, to which such a dataset may be written, knows no lists of lists.
+    attributes = {
+        name: json.dumps(value) if isinstance(value, list) else value
+        for name, value in publication.attributes().items()
+    }
+    group.attrs.put({**attributes, "coordinates": " ".join(coordinates)})
 
 
 def _create_array(group: zarr.Group, publication: Publication, name: str, values: np.ndarray) -> "zarr.Array[Any]":
+    encoded, attributes = encode(values)
+    width = publication.width_of_texts(name)
+    if width is not None and width > _MOST_CHARACTERS:
+        width = None
+    dtype = encoded.dtype if width is None else np.dtype(f"<U{width}")
     rows = _rows_at_once(publication)
-    while name in PER_CLASS and rows * values.shape[1] > _CHUNK_NUMBERS and rows > 1:
+    while rows * (encoded.shape[1] if name in PER_CLASS else width or 1) > _CHUNK_NUMBERS and rows > 1:
         rows //= 2
-    return group.create_array(
+    array = group.create_array(
         name,
-        shape=(publication.n_images, *values.shape[1:]),
-        chunks=(min(rows, publication.n_images), *values.shape[1:]),
-        dtype=values.dtype,
-        fill_value=np.nan if values.dtype.kind == "f" else None,
+        shape=(publication.n_images, *encoded.shape[1:]),
+        chunks=(min(rows, publication.n_images), *encoded.shape[1:]),
+        dtype=dtype,
+        fill_value=np.nan if dtype.kind == "f" else None,
         compressors=_COMPRESSION,
         dimension_names=("image", "class_name") if name in PER_CLASS else ("image",),
     )
+    array.attrs.put({**DESCRIPTIONS.get(name, {}), **attributes})
+    return array
 
 
 def _rows_at_once(publication: Publication) -> int:
@@ -176,10 +203,7 @@ def _text(value: Any) -> str:
 
 
 def _write_csv(publication: Publication, path: Path) -> None:
-    """Rows and nothing else: what says where they come from lies beside them, in a file of its own."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        for number, table in enumerate(publication.tables(_rows_at_once(publication))):
-            table.to_csv(file, index=False, header=number == 0, lineterminator="\n")
+    write_csv(publication.tables(_rows_at_once(publication)), path)
 
 
 def _description(publication: Publication) -> str:
@@ -197,7 +221,7 @@ def _is_zarr(path: Path) -> bool:
 def _is_icechunk(path: Path) -> bool:
     if not (path / "refs").is_dir():  # looking for a repository would make folders
         return False
-    icechunk = _icechunk(path)
+    icechunk = _icechunk()
     try:
         repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(path)))
         return is_marked(repository.readonly_session("main").store)
@@ -209,11 +233,14 @@ def _is_file(path: Path) -> bool:
     return path.is_file()
 
 
-def _icechunk(path: Path) -> Any:
+def _icechunk() -> Any:
     try:
         import icechunk
     except ImportError as error:
-        raise CatalogError(f"{path} as icechunk needs icechunk: pip install 'segscape[icechunk]'") from error
+        raise CatalogError(
+            "a publication as Icechunk needs the package icechunk, which the extra of that name installs: "
+            "pip install icechunk; or choose .zarr, .parquet or .csv"
+        ) from error
     return icechunk
 
 

@@ -8,6 +8,7 @@ from toolkit.catalog.format.codes import ERROR_MEANINGS
 DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "image": {"long_name": "row of the image in its catalog"},
     "uri": {"long_name": "where the image was read from"},
+    "given_uri": {"long_name": "the image, as the person wrote it who gave it"},
     "class_name": {"long_name": "name of the class"},
     "composition": {"long_name": "fraction of the image's pixels in each class", "units": "1"},
     "soft_composition": {"long_name": "mean over the pixels of each class's probability", "units": "1"},

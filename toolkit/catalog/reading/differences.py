@@ -10,6 +10,7 @@ from toolkit.catalog.errors import CatalogError
 from toolkit.catalog.format.layout import DONE, STATUS_NAMES
 from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.reading.label_maps import LabelMaps
+from toolkit.catalog.reading.texts import as_text
 from toolkit.catalog.reading.views import images_dataset
 
 _NAMES = (
@@ -46,9 +47,9 @@ def compare_runs(run_a: RunResults, run_b: RunResults, *, labels: bool = False) 
         coords={
             **images.coords,
             **images.data_vars,
-            "class_name": np.array(class_names, dtype=object),
-            "status_a": STATUS_NAMES,
-            "status_b": STATUS_NAMES,
+            "class_name": as_text(class_names),
+            "status_a": as_text(STATUS_NAMES),
+            "status_b": as_text(STATUS_NAMES),
         },
         attrs={
             "run_a": run_a.run_id,
@@ -117,7 +118,8 @@ def _correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _counts(status_a: np.ndarray, status_b: np.ndarray) -> np.ndarray:
     """Number of images by status in a and in b, int64 ``(n_statuses, n_statuses)``."""
     n = len(STATUS_NAMES)
-    return np.bincount(status_a.astype(np.int64) * n + status_b, minlength=n * n).reshape(n, n)
+    shown = (status_a < n) & (status_b < n)  # the others were removed
+    return np.bincount(status_a[shown].astype(np.int64) * n + status_b[shown], minlength=n * n).reshape(n, n)
 
 
 def _agreement(first: _RunRead, second: _RunRead, class_names: Sequence[str]) -> np.ndarray:

@@ -1,7 +1,8 @@
 """Arrays over all images that are read when they are needed, some blocks of rows at a time.
 
-The results of millions of images do not fit into memory at once; what people ask of them (a mean, some rows) does not
-need them there. Each array here is a dask array whose chunks end where blocks or tables end, and a chunk is read from
+The compositions of millions of images do not fit into memory at once; what people ask of them (a mean, some rows) does
+not need them there. What is small beside them is read at once, since xarray groups and selects only by what it has in
+memory. Each array here is a dask array whose chunks end where blocks or tables end, and a chunk is read from
 the store when it is computed, and not before.
 """
 
@@ -15,8 +16,10 @@ import numpy.typing as npt
 
 from toolkit.catalog.format.tables import ImageTable, ImageTables
 
-LAZY_FROM = 200_000
-"""Number of images from which on results are read lazily unless the caller says otherwise."""
+LAZY_FROM = 2**28
+"""Bytes of compositions from which on these are read lazily unless the caller says otherwise: 256 MiB."""
+LAZY_TEXTS_FROM = 5_000_000
+"""Number of images from which on URIs and engines are read lazily, too, if compositions are."""
 
 _MOST_CHUNKS = 512
 _BYTES_PER_CHUNK = 2**24
@@ -89,18 +92,13 @@ def over_images(
     """
     columns = (n_columns,) if n_columns else ()
     rows = RowsOfTables(read, tables, np.dtype(dtype), columns)
-    return as_dask(rows, chunks)
-
-
-def as_dask(rows: RowsOfTables | np.ndarray, chunks: tuple[int, ...]) -> da.Array:
-    """A dask array of what is an array or looks like one, cut along its first axis only."""
     array: da.Array = da.from_array(  # type: ignore[no-untyped-call]
         rows,
         chunks=(chunks, *((number,) for number in rows.shape[1:])),
         name=False,  # never equal to an earlier one: the run may have gone on
         asarray=False,
         fancy=False,
-        inline_array=isinstance(rows, RowsOfTables),
+        inline_array=True,
         meta=np.empty((0,) * rows.ndim, rows.dtype),
     )
     return array

@@ -14,85 +14,81 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.failures import read_failures
 from toolkit.catalog.format.codes import ERROR_CODES
-from toolkit.catalog.format.columns import to_array
 from toolkit.catalog.format.generations import fields_of
 from toolkit.catalog.format.layout import DERIVED, DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
-from toolkit.catalog.format.results import RunResults, count
-from toolkit.catalog.format.tables import (
-    ImageTable,
-    ImageTables,
-    common_type,
-    covariate_types,
-    read_covariate,
-    read_covariates,
-    read_uris,
-)
-from toolkit.catalog.reading.covariates import join_tables
+from toolkit.catalog.format.results import RunResults, count, status_words
+from toolkit.catalog.format.tables import ImageTable, ImageTables, read_given, read_uris
+from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
 from toolkit.catalog.reading.flags import duplicates
-from toolkit.catalog.reading.lazy import LAZY_FROM, as_dask, chunks_of, over_images
+from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, ReadRows, chunks_of, over_images
+from toolkit.catalog.reading.texts import as_text, as_words
 
 _SHOWN = (
     *("composition", "soft_composition", "confidence", "status", "attempts", "error", "engine", "started", "seconds"),
     *("height", "width", "valid_fraction", "blank"),
 )
-_SHOWN_TYPES: dict[str, Any] = {"status": object, "error": object, "engine": object, "started": "datetime64[ms]"}
 _ROWS_AT_ONCE = 2**20
 _MOST_COMPARED_AT_ONCE = 2**20
 
 
-def images_dataset(store: Store, tables: ImageTables) -> xr.Dataset:
-    """URIs as a coordinate over ``image``, and a variable per covariate."""
-    covariates = join_tables([read_covariates(store, table) for table in tables])
-    uris = np.concatenate([np.empty(0, dtype=object), *(read_uris(store, table) for table in tables)])
-    return _over_images({"uri": uris, **{str(name): to_array(covariates[name]) for name in covariates}}, len(uris))
+def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ...] | None = None) -> xr.Dataset:
+    """URIs as a coordinate over ``image``, and a variable per covariate; of all images, also of those removed.
 
-
-def lazy_images_dataset(store: Store, tables: ImageTables, chunks: tuple[int, ...]) -> xr.Dataset:
-    """What `images_dataset` holds, as dask arrays of these chunks."""
-    columns: dict[str, Any] = {"uri": over_images(partial(read_uris, store), tables, object, chunks)}
-    types = [covariate_types(store, table) for table in tables]
-    for name in dict.fromkeys(name for of_table in types for name in of_table):
-        dtype = common_type([of_table.get(name) for of_table in types])
-        if dtype is None:  # their type depends on their values
-            known = [read_covariates(store, table, [name]) for table in tables]
-            columns[name] = as_dask(to_array(join_tables(known)[name]), chunks)
-        else:
-            columns[name] = over_images(partial(read_covariate, store, name, dtype), tables, dtype, chunks)
-    return _over_images(columns, tables.n_images)
-
-
-def _over_images(columns: dict[str, Any], n_images: int) -> xr.Dataset:
-    uris = columns.pop("uri")
+    URIs are a dask array of chunks, if given.
+    """
+    columns = {name: _fixed(values) for name, values in read_covariates(store, tables).items()}
     return xr.Dataset(
         {name: ("image", column) for name, column in columns.items()},
-        coords={"image": pd.RangeIndex(n_images), "uri": ("image", uris)},
+        coords={
+            "image": pd.RangeIndex(tables.n_images),
+            "uri": ("image", _texts(partial(read_uris, store), tables, text_chunks)),
+            "given_uri": ("image", _texts(partial(read_given, store, changes=tables.changes), tables, text_chunks)),
+        },
     )
+
+
+def shown_images(dataset: xr.Dataset, tables: ImageTables) -> xr.Dataset:
+    """A dataset of all images without those that were removed; the others keep their row numbers."""
+    return dataset if tables.are_all_shown else dataset.isel(image=tables.shown)
+
+
+def _texts(read: ReadRows, tables: ImageTables, chunks: tuple[int, ...] | None) -> Any:
+    if chunks is not None:
+        return over_images(read, tables, object, chunks)
+    return _fixed(np.concatenate([np.empty(0, dtype=object), *(read(table, table.all_rows) for table in tables)]))
+
+
+def _fixed(values: np.ndarray) -> np.ndarray:
+    return as_text(values) if values.dtype.kind == "O" else values
 
 
 def results_datasets(runs: Sequence[RunResults], *, lazy: bool | None = None) -> list[xr.Dataset]:
     """Results of runs over the same images, whose covariates are read once; see `Catalog.to_xarray`."""
     store, tables = runs[0].store, runs[0].tables
+    bytes_per_row = max(run.n_classes for run in runs) * np.dtype(np.float32).itemsize
     if lazy is None:
-        lazy = tables.n_images >= LAZY_FROM
-    most_classes = max(run.n_classes for run in runs)
-    chunks = chunks_of(tables, most_classes * np.dtype(np.float32).itemsize) if lazy else ()
-    images = lazy_images_dataset(store, tables, chunks) if lazy else images_dataset(store, tables)
-    return [_results_dataset(run, images, chunks if lazy else None) for run in runs]
+        lazy = tables.n_images * bytes_per_row >= LAZY_FROM
+    chunks = chunks_of(tables, bytes_per_row) if lazy else None
+    text_chunks = chunks if tables.n_images >= LAZY_TEXTS_FROM else None
+    images = images_dataset(store, tables, text_chunks)
+    return [shown_images(_results_dataset(run, images, chunks, text_chunks), tables) for run in runs]
 
 
-def _results_dataset(run: RunResults, images: xr.Dataset, chunks: tuple[int, ...] | None) -> xr.Dataset:
-    """Results of a run beside what is known of the images; as dask arrays of some chunks, if given."""
-    images = images.rename({name: f"{name} (covariate)" for name in images if name in (*_SHOWN, *DERIVED)})
+def _results_dataset(
+    run: RunResults, images: xr.Dataset, chunks: tuple[int, ...] | None, text_chunks: tuple[int, ...] | None
+) -> xr.Dataset:
+    """Results of a run beside what is known of the images; what is large as dask arrays of chunks, if given."""
     fields = [field for field in fields_of(run.settings.options) if field.name in _SHOWN]
-    columns = _eager(run, fields) if chunks is None else _lazy(run, fields, chunks)
+    chunks_of_text = {field.name: text_chunks for field in fields if field.dtype is str}
+    columns = _columns(run, fields, {field.name: chunks for field in fields if field.per_class} | chunks_of_text)
     dataset = xr.Dataset(
         {
             field.name: (("image", "class_name") if field.per_class else "image", columns[field.name])
             for field in sorted(fields, key=lambda field: _SHOWN.index(field.name))
         },
-        coords={**images.coords, **images.data_vars, "class_name": np.array(run.settings.class_names, dtype=object)},
+        coords={**images.coords, **images.data_vars, "class_name": as_text(run.settings.class_names)},
         attrs=_described(run.run_id, run.record),
     )
     dataset = dataset.assign({name: ("image", rows) for name, rows in _duplicates(run).items()})
@@ -116,37 +112,35 @@ def _described(run_id: str, record: RunRecord) -> dict[str, str]:
     return {"run_id": run_id, "model": record.settings.model, "protocol": protocol, "created": record.created}
 
 
-def _eager(run: RunResults, fields: Sequence[ResultField]) -> dict[str, np.ndarray]:
-    """Results of all images as they are shown."""
-    values = run.read_all([field.name for field in fields])
-    return {field.name: _as_shown(field.name, values[field.name], values[STATUS.name]) for field in fields}
+def _columns(
+    run: RunResults, fields: Sequence[ResultField], chunks: Mapping[str, tuple[int, ...] | None]
+) -> dict[str, Any]:
+    """Results of all images as they are shown; those that have chunks are merged and read when they are computed.
 
-
-def _lazy(run: RunResults, fields: Sequence[ResultField], chunks: tuple[int, ...]) -> dict[str, da.Array]:
-    """The same, merged and brought into that form when they are computed.
-
-    Status is what it was when the table was opened, so that whatever is computed later goes with it.
+    Status is what it is now, so that whatever is computed later goes with it.
     """
-    statuses = {table.number: run.status(table) for table in run.tables}
-    return {
-        field.name: over_images(
-            partial(_rows_as_shown, run, statuses, field.name),
-            run.tables,
-            _SHOWN_TYPES.get(field.name, field.dtype),
-            chunks,
-            run.n_classes if field.per_class else 0,
-        )
-        for field in fields
-    }
+    at_once = [field.name for field in fields if chunks.get(field.name) is None]
+    parts = [run.read(table, fields=at_once).values for table in run.tables]
+    statuses = {table.number: part[STATUS.name] for table, part in zip(run.tables, parts, strict=True)}
+    status = np.concatenate([np.empty(0, STATUS.dtype), *statuses.values()])
+    columns: dict[str, Any] = {}
+    for field in fields:
+        shape = (0, run.n_classes) if field.per_class else (0,)
+        dtype = object if field.dtype is str else field.dtype
+        of_chunks = chunks.get(field.name)
+        if of_chunks is None:
+            values = np.concatenate([np.empty(shape, dtype), *(part.pop(field.name) for part in parts)])
+            columns[field.name] = _fixed(_as_shown(field.name, values, status))
+        else:
+            read = partial(_rows_as_shown, run, statuses, field.name)
+            columns[field.name] = over_images(read, run.tables, dtype, of_chunks, *shape[1:])
+    return columns
 
 
 def _rows_as_shown(
     run: RunResults, statuses: Mapping[int, np.ndarray], name: str, table: ImageTable, rows: slice
 ) -> np.ndarray:
-    status = statuses[table.number][rows]
-    if name == STATUS.name:
-        return _as_shown(name, status, status)
-    return _as_shown(name, run.read(table, rows, [name]).values[name], status)
+    return _as_shown(name, run.read(table, rows, [name]).values[name], statuses[table.number][rows])
 
 
 def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:
@@ -155,9 +149,9 @@ def _as_shown(name: str, values: np.ndarray, status: np.ndarray) -> np.ndarray:
         values[status != DONE] = np.nan
         return values
     if name == STATUS.name:
-        return np.asarray(STATUS_NAMES[values])
+        return as_text(status_words(values))
     if name == "error":
-        return np.asarray(np.array(ERROR_CODES, dtype=object)[values])
+        return as_words(ERROR_CODES, values)
     return np.asarray(_times(values)) if name == "started" else values
 
 

@@ -17,8 +17,10 @@ from zarr.storage import LocalStore, WrapperStore
 
 from toolkit.catalog.errors import CatalogError, naming_damage
 from toolkit.catalog.store.durable import DurableLocalStore
+from toolkit.catalog.store.leftovers import is_leftover
 from toolkit.catalog.store.remote import RETRY_SECONDS, RemoteStore
 from toolkit.paths import expand
+from toolkit.sources.uris import local_path
 
 CHECKED_COMPRESSION = ZstdCodec(level=1, checksum=True)
 """Of every array: what was cut off or changed on its way is an error to whoever reads it, not another number."""
@@ -54,10 +56,11 @@ def open_store(
         return location
     if not isinstance(location, str | os.PathLike):
         raise TypeError(f"catalog must be a path or a Zarr store, not {type(location).__name__}: {location!r}")
-    path = os.fspath(location)
+    path = expand(os.fspath(location))
+    path = local_path(path) or path
     if "://" in path:
         return _open_url(path, retry_seconds)
-    folder = Path(expand(path)).expanduser().absolute()
+    folder = Path(path).expanduser().absolute()
     if not path or (folder.exists() and not folder.is_dir()):
         raise CatalogError(f"catalog {path!r} is not a directory; choose a path such as 'data_catalog/demo.zarr'")
     return DurableLocalStore(folder) if fsync else LocalStore(folder)
@@ -167,8 +170,8 @@ def numbers(store: Store, prefix: str) -> list[int]:
 
 
 def is_empty(store: Store) -> bool:
-    """Whether nothing lies in the store, but for temporary files that a killed writer left."""
-    return all(name.endswith(".partial") for name in names(store, ""))
+    """Whether nothing lies in the store, but for temporary files that a killed writer left, and what systems leave."""
+    return all(name.endswith(".partial") or is_leftover(name) for name in names(store, ""))
 
 
 def keys(store: Store, prefix: str) -> list[str]:

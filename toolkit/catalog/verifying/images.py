@@ -1,6 +1,5 @@
 """Whether the tables of images are whole, and whether each is part of the catalog."""
 
-import contextlib
 import json
 from collections.abc import Callable
 from functools import partial
@@ -10,23 +9,37 @@ import zarr
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import DamagedError, naming_damage
-from toolkit.catalog.format.layout import COMMITS, commit_path, generations_path, reservation_path, table_path
+from toolkit.catalog.format.changes import read_change, read_fold, write_empty_change
+from toolkit.catalog.format.layout import (
+    CHANGES,
+    COMMITS,
+    FOLDS,
+    change_path,
+    commit_path,
+    fold_path,
+    generations_path,
+    reservation_path,
+    table_path,
+    written_path,
+)
 from toolkit.catalog.format.owner import NOBODY, read_owner
+from toolkit.catalog.format.records import run_folders
 from toolkit.catalog.format.tables import (
+    GIVEN_URI,
+    URI,
     ImageTable,
     ImageTables,
-    columns_of,
+    arrays_below,
     commit_of,
     commit_table,
-    read_columns,
+    covariates_of,
     read_commit,
     read_uris,
 )
-from toolkit.catalog.store.objects import get_json, names, numbers, put, remove_all
+from toolkit.catalog.store.objects import get_json, names, numbers, put, remove, remove_all
 from toolkit.catalog.verifying.problems import Findings
 
 _ROWS_AT_ONCE = 2**20
-_GROUP = json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {}}).encode()
 
 
 def check_images(store: Store, findings: Findings) -> ImageTables:
@@ -42,8 +55,9 @@ def check_images(store: Store, findings: Findings) -> ImageTables:
     known = {table.number for table in commits.values()}
     gaps = [place for place in range(max(found, default=-1) + 1) if place not in commits]
     _check_uncommitted(store, [number for number in others if number not in known], gaps, commits, findings)
-    for place, table in commits.items():
-        _check_table(store, place, table, findings)
+    for table in commits.values():
+        _check_table(store, table, findings)
+    _check_changes(store, findings)
     return ImageTables(table for _, table in sorted(commits.items()))
 
 
@@ -82,7 +96,8 @@ def _check_uncommitted(
             if findings.repair:
                 commits[place] = whole[number]
         else:
-            findings.add("uncommitted_segment", path, "was never committed", partial(remove_all, store, path))
+            detail = "was never committed"
+            findings.add("uncommitted_segment", path, detail, partial(_remove_table, store, number))
 
 
 def _is_new(store: Store, table: ImageTable, commits: dict[int, ImageTable]) -> bool | None:
@@ -99,14 +114,17 @@ def _table(store: Store, number: int) -> ImageTable | None:
     try:
         with naming_damage(table_path(number)):
             array = zarr.open_array(store, path=f"{table_path(number)}/uri", mode="r", zarr_format=3)
-            table = ImageTable(number, array.shape[0], array.chunks[0])
+            attributes = (get_json(store, f"{table_path(number)}/zarr.json") or {}).get("attributes", {})
+            origin = attributes if "is_table" in attributes else None
+            written = tuple(arrays_below(store, written_path(number)))
+            table = ImageTable(number, array.shape[0], array.chunks[0], None, written, origin)
             return None if _lost_chunks(store, array.path, table) else table
     except DamagedError:
         return None
 
 
 def _has_runs(store: Store, number: int) -> bool:
-    return any(names(store, generations_path(run_id, number)) for run_id in names(store, "runs"))
+    return any(names(store, generations_path(run_id, number)) for run_id in run_folders(store))
 
 
 def _is_being_added(store: Store, number: int) -> bool:
@@ -115,7 +133,7 @@ def _is_being_added(store: Store, number: int) -> bool:
     return owner not in (None, NOBODY) and not owner.is_gone
 
 
-def _check_table(store: Store, place: int, table: ImageTable, findings: Findings) -> None:
+def _check_table(store: Store, table: ImageTable, findings: Findings) -> None:
     """Every array of a table: its size, that every chunk is there, and that each can be read."""
     path = table_path(table.number)
     try:
@@ -124,18 +142,19 @@ def _check_table(store: Store, place: int, table: ImageTable, findings: Findings
                 raise ValueError("zarr.json is gone")
             zarr.open_group(store, path=path, mode="r", use_consolidated=False)
     except DamagedError as error:
-        mend = partial(put, store, f"{path}/zarr.json", _GROUP)
+        group = {"zarr_format": 3, "node_type": "group", "attributes": dict(table.origin or {})}
+        mend = partial(put, store, f"{path}/zarr.json", json.dumps(group).encode())
         findings.add("metadata", f"{path}/zarr.json", str(error), mend, images=table.n_images)
-    columns = {"uri", *columns_of(store, table)}
-    with contextlib.suppress(DamagedError):  # of the commit, which was told already
-        columns |= set(read_columns(store, place))
-    for column in sorted(columns):
+    columns = [URI, *([GIVEN_URI] if table.has_given else []), *covariates_of(store, table)]
+    arrays = [f"{path}/{column}" for column in columns]
+    arrays += [f"{written_path(table.number)}/{column}" for column in table.written]
+    for array in sorted(arrays):
         try:
-            with naming_damage(f"{path}/{column}"):
-                _read_column(store, f"{path}/{column}", table, may_be_empty=column != "uri")
+            with naming_damage(array):
+                _read_column(store, array, table, may_be_empty=array != f"{path}/{URI}")
         except DamagedError as error:
             detail = f"{error.__cause__}; restore it from a backup, or make a new catalog of the images"
-            findings.add("image_table", f"{path}/{column}", detail, images=table.n_images)
+            findings.add("image_table", array, detail, images=table.n_images)
 
 
 def _lost_chunks(store: Store, path: str, table: ImageTable) -> list[int]:
@@ -153,3 +172,30 @@ def _read_column(store: Store, path: str, table: ImageTable, *, may_be_empty: bo
         values = np.asarray(array[rows])
         if not may_be_empty and (values == "").any():
             raise ValueError("there are images without a URI")
+
+
+def _remove_table(store: Store, number: int) -> None:
+    remove_all(store, written_path(number))
+    remove_all(store, table_path(number))
+
+
+def _check_changes(store: Store, findings: Findings) -> None:
+    """What became known of images later: that no change is gone, and that each can be read."""
+    folds = []
+    for number in numbers(store, FOLDS):
+        try:
+            read_fold(store, number)
+            folds.append(number)
+        except DamagedError as error:
+            path = fold_path(number)
+            findings.add(
+                "metadata", path, f"{error.__cause__}; it follows from the changes", partial(remove, store, path)
+            )
+    for number in range(max([*numbers(store, CHANGES), *folds], default=-1) + 1):
+        try:
+            read_change(store, number)
+        except DamagedError as error:
+            detail = f"{error.__cause__}; what it changed is shown as it was before: give the corrected table again"
+            if any(fold >= number for fold in folds):
+                detail = f"{error.__cause__}; what it changed is known, but not when, and what it was before"
+            findings.add("change_lost", change_path(number), detail, partial(write_empty_change, store, number))

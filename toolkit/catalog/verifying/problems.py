@@ -15,8 +15,9 @@ class Problem:
     """One thing that is wrong."""
 
     kind: str
-    """One of `LEFT_OVER`, or damage: ``"unreadable"``, ``"inconsistent"``, ``"labels_missing"``, ``"metadata"``,
-    ``"note"``, ``"claim_lost"``, ``"commit_lost"``, ``"run_record"``, ``"image_table"``."""
+    """One of `LEFT_OVER`, ``"foreign"`` for what is not the catalog's, or damage: ``"unreadable"``, ``"inconsistent"``,
+    ``"labels_missing"``, ``"metadata"``, ``"note"``, ``"claim_lost"``, ``"commit_lost"``, ``"change_lost"``,
+    ``"run_record"``, ``"image_table"``."""
     path: str
     """Where in the store."""
     detail: str
@@ -31,7 +32,14 @@ class Problem:
         """Whether it is no damage, but what a process left behind when it died."""
         return self.kind in LEFT_OVER
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether it is not the catalog's, does no harm, and is left alone."""
+        return self.kind == "foreign"
+
     def __str__(self) -> str:
+        if self.is_foreign:
+            return f"{self.kind}: {self.detail}"
         state = "mended" if self.mended else "left over" if self.is_left_over else "damaged"
         return f"{state}: {self.kind} at {self.path}: {self.detail}"
 
@@ -56,13 +64,13 @@ class Verification(list[Problem]):
 
     @property
     def clean(self) -> bool:
-        """Whether nothing is wrong or left over any more."""
-        return all(problem.mended for problem in self)
+        """Whether nothing is wrong or left over any more; what is not the catalog's does not count."""
+        return all(problem.mended or problem.is_foreign for problem in self)
 
     @property
     def whole(self) -> bool:
         """Whether nothing is damaged any more; what processes left behind when they died does no harm."""
-        return all(problem.mended or problem.is_left_over for problem in self)
+        return all(problem.mended or problem.is_left_over or problem.is_foreign for problem in self)
 
     def __str__(self) -> str:
         state = "clean" if self.clean else "whole" if self.whole else "damaged"

@@ -26,6 +26,7 @@ from toolkit.catalog.format.layout import (
     claim_path,
     generation_path,
     generations_path,
+    is_ours,
     label_path,
 )
 from toolkit.catalog.format.owner import Owner, read_owner
@@ -221,7 +222,7 @@ class _GenerationCheck:
         objects: dict[int, set[str]] = defaultdict(set)
         for key in keys(self._store, prefix):
             part, _, name = key.removeprefix(prefix).partition("/")
-            if part.isdigit():
+            if part.isdigit() and is_ours(key, {}):
                 objects[int(part)].add(name)
         return objects
 

@@ -14,6 +14,8 @@ from toolkit.catalog.format.layout import (
     claim_path,
     claims_path,
     generations_path,
+    is_being_written,
+    is_ours,
     log_path,
     run_path,
     session_path,
@@ -22,7 +24,7 @@ from toolkit.catalog.format.owner import NOBODY, Owner, read_owner
 from toolkit.catalog.format.records import list_sessions, read_record, read_session
 from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.format.tables import ImageTables
-from toolkit.catalog.store.objects import exists, get, names, numbers, put, put_if_absent, remove
+from toolkit.catalog.store.objects import exists, get, keys, numbers, put, put_if_absent, remove
 from toolkit.catalog.verifying.problems import Findings
 
 
@@ -69,7 +71,7 @@ def _check_record(store: Store, run_id: str, tables: ImageTables, findings: Find
     path = f"{run_path(run_id)}/zarr.json"
     again = "call toolkit.segment with the settings that the run had, and it is entered anew with all its results"
     if not exists(store, path):
-        if all(name.endswith(".partial") for name in names(store, run_path(run_id))):
+        if not any(is_ours(key, {}) and not is_being_written(key) for key in keys(store, run_path(run_id) + "/")):
             return None  # whoever was entering it was killed
         findings.add("run_record", path, f"the run's settings are gone; {again}")
         return None

@@ -18,9 +18,11 @@ from pathlib import Path
 from zarr.abc.store import Store
 from zarr.storage import LocalStore
 
-from toolkit.catalog.format.layout import owner_path
+from toolkit.catalog.format.layout import is_being_written, owner_path
+from toolkit.catalog.format.records import run_folders
 from toolkit.catalog.owners import Watch, end_for, list_owners, read_beat
-from toolkit.catalog.store.objects import names, remove
+from toolkit.catalog.store.objects import remove
+from toolkit.catalog.verifying.foreign import find_foreign
 from toolkit.catalog.verifying.images import check_images
 from toolkit.catalog.verifying.problems import Findings, Verification
 from toolkit.catalog.verifying.results import HeldBlock, check_results
@@ -38,7 +40,8 @@ def verify_store(store: Store, *, repair: bool, labels: bool) -> Verification:
     tables = check_images(store, findings)
     n_checked = n_skipped = 0
     held: list[HeldBlock] = []
-    for run_id in [name for name in names(store, "runs") if "." not in name]:
+    find_foreign(store, tables, findings)
+    for run_id in run_folders(store):
         check_claims(store, run_id, tables, findings)
         run = check_run(store, run_id, tables, findings)
         if run is not None:
@@ -68,7 +71,7 @@ def _check_owners(store: Store, findings: Findings, watch: Watch) -> None:
             findings.add("stale_heartbeat", path, detail, partial(end_for, store, beat))
     if isinstance(store, LocalStore):
         for file in sorted(Path(store.root).rglob("*.partial")):
-            if _age(file) > _SECONDS_OF_A_WRITE:  # else somebody may be writing it
+            if is_being_written(file.name) and _age(file) > _SECONDS_OF_A_WRITE:  # else somebody may be writing it
                 mend = partial(file.unlink, missing_ok=True)
                 findings.add("partial_file", str(file.relative_to(store.root)), "was being written", mend)
 
