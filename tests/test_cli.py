@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 import toolkit as tk
 from toolkit.cli import main
@@ -176,6 +177,17 @@ class TestStatus:
         for photo in small_photos[:2]:
             (line,) = lines_with(result.output, (photo.name,))
             assert "%" in line
+
+    def test_it_says_what_was_noticed_of_the_pictures(
+        self, model: tk.Model, small_protocol: tk.Protocol, small_photos: list[Path], tmp_path: Path
+    ) -> None:
+        Image.new("RGB", (40, 30)).save(tmp_path / "black.png")
+        with Image.open(small_photos[0]) as photo:
+            photo.convert("RGB").save(tmp_path / "copy.bmp")
+        images = [small_photos[0], tmp_path / "black.png", tmp_path / "copy.bmp"]
+        tk.segment(tk.Catalog.create(tmp_path / "c.zarr", images), model, small_protocol).wait()
+        output = segscape("status", tmp_path / "c.zarr").output
+        assert "\nnoticed: 1 blank, 1 with the same pixels as another, 0 nearly the same; all are counted" in output
 
     def test_compositions_of_no_image_are_no_error(
         self, model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path

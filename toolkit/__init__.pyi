@@ -11,5 +11,12 @@ from .models import (
 )
 from .runs import Estimate as Estimate, Progress as Progress, Run as Run, estimate as estimate, segment as segment
 from .scenes import generate_scene as generate_scene, write_scenes as write_scenes
-from .segmentation import Protocol as Protocol, plan as plan, segment_image as segment_image
+from .segmentation import (
+    Area as Area,
+    Projection as Projection,
+    Protocol as Protocol,
+    perspective_views as perspective_views,
+    plan as plan,
+    segment_image as segment_image,
+)
 from .sources import Listing as Listing, ReadLimits as ReadLimits, list_images as list_images

@@ -72,6 +72,14 @@ def status(catalog: str, images: bool) -> None:
     usual = ["model", "images", "done", "failed", "pending", "last_write"]
     differing = [name for name in cat.settings_that_differ() if name not in usual]
     click.echo(runs[[*usual, *differing]].to_string())
+    flags = cat.flags()
+    if not flags.empty:
+        copies = flags["duplicate_of"] >= 0
+        near = (flags["near_duplicate_of"] >= 0) & ~copies
+        click.echo(
+            f"\nnoticed: {flags['blank'].sum()} blank, {copies.sum()} with the same pixels as another, {near.sum()} "
+            "nearly the same; all are counted, Catalog.flags() lists them"
+        )
     errors = cat.errors()
     if not errors.empty:
         click.echo("\nfailed:\n" + "\n".join(f"  {message}" for message in errors["message"]))

@@ -17,6 +17,7 @@
     │   ├── WeightsError                 weights do not fit
     │   ├── BuildError                   a library cannot build the network
     │   └── ProbeError                   a network does not do what a model must
+    ├── PictureError                 a picture fits no area or projection (toolkit.segmentation; also a ValueError)
     ├── EvaluationError              nothing can be measured (toolkit.evaluation; also a ValueError)
     ├── EngineTaskError              a task failed on an engine (toolkit.engines)
     ├── EngineLostError              an engine died under its task

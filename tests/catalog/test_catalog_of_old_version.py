@@ -58,7 +58,12 @@ def test_it_shows_what_it_showed(catalog: tk.Catalog, expected: dict[str, Any]) 
     assert catalog.runs().index.tolist() == [expected["finished"], expected["half"]]
     for run_id, table in expected["tables"].items():
         for lazy in (False, True):
-            np.testing.assert_equal(shown(catalog.to_xarray(run_id, lazy=lazy).compute()), table)
+            found = shown(catalog.to_xarray(run_id, lazy=lazy).compute())
+            np.testing.assert_equal({name: found[name] for name in table}, table)
+            assert set(found) - set(table) == {"valid_fraction", "blank", "duplicate_of", "near_duplicate_of"}
+            assert not any(found["blank"])
+            assert set(found["duplicate_of"]) == set(found["near_duplicate_of"]) == {-1}  # nobody looked
+            assert np.isnan(found["valid_fraction"]).all()
         errors = catalog.errors(run_id)
         assert errors[["error", "attempts"]].reset_index().values.tolist() == expected["errors"][run_id]
         assert all("2.png" in message for message in errors.message)

@@ -18,6 +18,7 @@ from toolkit.catalog.publishing.publishing import PublicationFormat, publish_run
 from toolkit.catalog.reading import views
 from toolkit.catalog.reading.covariates import Images, images_with_covariates
 from toolkit.catalog.reading.differences import compare_runs
+from toolkit.catalog.reading.flags import flags_table
 from toolkit.catalog.reading.label_maps import read_label_map
 from toolkit.catalog.reading.texts import as_text
 from toolkit.catalog.store.objects import open_store, store_name
@@ -228,7 +229,10 @@ class Catalog(EditedCatalog):
             ``confidence``, the mean over the pixels of the greatest class probability; ``soft_composition`` (image,
             class_name), the mean class probabilities, if the run was asked for them;
             ``status`` (``"pending"``, ``"done"``, ``"failed"``), ``attempts``, ``error`` (a code, ``""`` if none),
-            ``engine``, ``started`` (UTC), ``seconds``, ``height`` and ``width`` (pixels).
+            ``engine``, ``started`` (UTC), ``seconds``, ``height`` and ``width`` (pixels); ``valid_fraction``, the share
+            of the picture that counts, by the run's ``area``; and what was noticed of the picture, as in `flags`:
+            ``blank``, ``duplicate_of`` and ``near_duplicate_of``. A covariate that an older catalog has under one of
+            these names has ``(covariate)`` behind it.
 
         Raises
         ------
@@ -324,6 +328,31 @@ class Catalog(EditedCatalog):
             The run; the newest by default.
         """
         return views.errors_table(self.run_results(run_id))
+
+    def flags(self, run_id: str | None = None) -> pd.DataFrame:
+        """The images that are placeholders, or copies of others; nothing is left out of any result because of it.
+
+        Parameters
+        ----------
+        run_id : str, optional
+            The run; the newest by default.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row for each image of which something was noticed while it was segmented, by its row in the catalog:
+            ``uri``; ``blank``: of one colour or nearly, such as black frames and cards that say "no imagery here";
+            ``duplicate_of``: row of the first image with exactly the same pixels, -1 if there is none;
+            ``near_duplicate_of``: row of the first that looks nearly the same (saved anew, made smaller), the exact
+            copies among them. ``attrs["not_looked_at"]`` is the number of images that a version segmented which did not
+            look; they are never listed.
+
+        Examples
+        --------
+        >>> dataset = cat.to_xarray()  # doctest: +SKIP
+        >>> dataset.where(~dataset.blank & (dataset.near_duplicate_of < 0), drop=True)  # doctest: +SKIP
+        """
+        return flags_table(self.run_results(run_id))
 
     def verify(self, *, repair: bool = False, labels: bool = False) -> Verification:
         """Look for what is damaged, torn, orphaned or inconsistent in the store.

@@ -14,6 +14,7 @@ from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.format.tables import ImageTables
 from toolkit.catalog.opening import check_catalog
 from toolkit.catalog.provenance import Origin, Session
+from toolkit.catalog.reading.covariates import covariate_names
 from toolkit.catalog.store.objects import open_store
 
 
@@ -29,6 +30,10 @@ class DrivenCatalog:
     def image_tables(self) -> ImageTables:
         """The catalog's tables of images, in the order of their images."""
         return self._contents.tables()
+
+    def covariate_names(self) -> list[str]:
+        """Names of what is known of the images besides their URIs."""
+        return covariate_names(self.store, self.image_tables())
 
     def base_of(self, column: str) -> np.ndarray:
         """The folder that relative paths of a covariate start from: see `Contents.base_of`."""

@@ -110,7 +110,9 @@ class Driver:
         self._heartbeat = Heartbeat(catalog.store, owner, options.time_to_live)
         self._here = ThreadPoolExecutor(1, thread_name_prefix="labels")
         """Writes the label maps that engines cannot write."""
-        self._queue = BlockQueue(catalog, run.id, owner, FAILED if options.retry else PENDING, clock)
+        mask_column = work.area.mask_column if work.area else ""
+        wanted = FAILED if options.retry else PENDING
+        self._queue = BlockQueue(catalog, run.id, owner, wanted, clock, mask_column=mask_column)
         self._blocks = OpenBlocks(FailureLog(catalog.store, run.id, owner))
         self._under_way = UnderWay(run.emit, clock)
         self._at_hand = WorkAtHand(self._claimed, clock)
@@ -224,6 +226,7 @@ class Driver:
             labels_by=self._options.labels_by,
             driver=self._owner.name,
             image_seconds=self._options.image_seconds,
+            masks=work.masks,
         )
 
     def _submit(self, task: Task) -> None:
@@ -295,8 +298,8 @@ class Driver:
     def _after_loss(self, opened: OpenBlock, task: Task, error: EngineLostError) -> None:
         """One by one from now on, so that an image that kills engines is alone; alone it fails in the end."""
         if len(task.rows) > 1:
-            for row, uri in zip(task.rows, task.uris, strict=True):
-                self._at_hand.put_first(replace(task, rows=(row,), uris=(uri,), first_part=opened.take_parts(1)))
+            for index in range(len(task.rows)):
+                self._at_hand.put_first(task.of(slice(index, index + 1), opened.take_parts(1)))
             return
         tries = task.tries + 1
         if tries < _MOST_LOSSES:

@@ -21,9 +21,20 @@ from toolkit.catalog.format.records import RunSettings, list_runs
 from toolkit.catalog.format.tables import read_uris
 from toolkit.catalog.store.objects import get, keys
 from toolkit.models import Model, load_model
-from toolkit.runs.settings import check_model, settings_of
+from toolkit.runs.settings import AreaWords, ProjectionWords, check_model, settings_of
 from toolkit.runs.tasks import Work
-from toolkit.segmentation import Execution, Precision, Protocol, Segmenter, is_out_of_memory, plan
+from toolkit.segmentation import (
+    Area,
+    Execution,
+    PictureError,
+    Precision,
+    Projection,
+    Protocol,
+    Segmenter,
+    columns_around,
+    is_out_of_memory,
+    plan,
+)
 from toolkit.segmentation.execution import device_of
 from toolkit.sources import ReadLimits, SourceError, read_image
 
@@ -97,6 +108,8 @@ def estimate(
     precision: Precision = "float32",
     compile: bool = False,
     soft_composition: bool = False,
+    area: AreaWords = None,
+    projection: ProjectionWords = None,
     limits: ReadLimits | None = None,
     labels: bool = True,
     seed: int = 0,
@@ -117,7 +130,7 @@ def estimate(
         Scales, tiles and merging; ``Protocol()`` by default.
     sample : int
         How many pending images are drawn and segmented; one of them twice, the first time to warm up.
-    precision, compile, soft_composition, limits
+    precision, compile, soft_composition, area, projection, limits
         As for `segment`; images that such a run has finished are not pending.
     labels : bool
         Whether label maps will be kept.
@@ -148,7 +161,8 @@ def estimate(
     protocol = Protocol() if protocol is None else protocol
     check_model(model, protocol)
     execution = Execution(precision=precision, compile=compile)
-    work = Work(model.source, model.digest, protocol, limits, execution, soft_composition)
+    area, projection = Area.of(area), Projection.of(projection)
+    work = Work(model.source, model.digest, protocol, limits, execution, soft_composition, area, projection)
     rows = _pending(catalog, settings_of(work, model))
     drawn = np.random.default_rng(seed).choice(rows, min(sample, rows.size), replace=False)
     measured = _Sample(model, work, labels, clock)
@@ -191,7 +205,11 @@ class _Sample:
         self._model, self._work, self._labels, self._clock = model, work, labels, clock
         self._label_maps: list[np.ndarray] = []
         self._segmenter = Segmenter(
-            model, work.protocol, execution=work.execution, soft_composition=work.soft_composition
+            model,
+            work.protocol,
+            execution=work.execution,
+            soft_composition=work.soft_composition,
+            projection=work.projection,
         )
 
     def add(self, uri: str) -> None:
@@ -204,13 +222,15 @@ class _Sample:
             label_map = self._segment(pixels)
             seconds = self._clock() - begin
         except Exception as error:
-            if not (isinstance(error, SourceError | ArithmeticError) or is_out_of_memory(error)):
+            if not (isinstance(error, SourceError | PictureError | ArithmeticError) or is_out_of_memory(error)):
                 raise
             self.failures.append(str(error) if isinstance(error, SourceError) else f"{uri}: {error}")
             self._segmenter.reset()
             return
         height, width = pixels.shape[:2]
-        n_tiles = len(plan(height, width, self._work.protocol, rules=self._model.rules))
+        protocol, rules = self._work.protocol, self._model.rules
+        around = columns_around(height, width, protocol, rules=rules) if self._work.projection else 0
+        n_tiles = len(plan(height, width, protocol, rules=rules, around=around))
         self.seconds.append(seconds)
         self.sizes.append((height, width))
         self.tiles.append(2 * n_tiles if self._work.protocol.flip else n_tiles)

@@ -1,6 +1,7 @@
 """The blocks that a driver works on: which of their rows are still out, and where label maps go."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 
@@ -58,8 +59,11 @@ class OpenBlock:
         }
         if image.composition is not None:
             results |= {"composition": image.composition, "confidence": image.confidence}
+            results["valid_fraction"] = image.valid_fraction
         if image.soft_composition is not None:
             results["soft_composition"] = image.soft_composition
+        if image.looks is not None:
+            results |= asdict(image.looks)
         self.owned.writer.set(image.row, **results)
         self.missing.discard(image.row)
         if image.label_place >= 0:

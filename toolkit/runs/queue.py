@@ -38,6 +38,8 @@ class BlockOfWork:
     """Their URIs."""
     attempts: dict[int, int]
     """How often each was tried before, by row."""
+    masks: tuple[str, ...] = ()
+    """URIs of their own masks, ``""`` where one has none; empty if there is no column of them."""
 
 
 class BlockQueue:
@@ -55,6 +57,8 @@ class BlockQueue:
         Status of the images that are to be worked on.
     clock : callable
         Monotonic seconds.
+    mask_column : str
+        Name of the covariate that says where each image's mask lies; ``""``: there is none.
     """
 
     def __init__(
@@ -64,10 +68,13 @@ class BlockQueue:
         owner: Owner,
         wanted: int,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        mask_column: str = "",
     ) -> None:
         self._blocks = catalog.run_blocks(run_id)
         self._owner = owner
         self._wanted = wanted
+        self._mask_column = mask_column
         self._clock = clock
         self._watch = Watch(catalog.store, clock)
         self._n_tables = 0
@@ -146,6 +153,11 @@ class BlockQueue:
                 uris = self._blocks.uris(table, rows)[found - rows.start]
                 attempts = results.values["attempts"][found - rows.start]
                 before = dict(zip(found.tolist(), attempts.tolist(), strict=True))
-                return BlockOfWork(table, owned, found, tuple(uris), before)
+                return BlockOfWork(table, owned, found, tuple(uris), before, self._masks(table, rows, found))
         self._held[table, block] = "another driver" if claim is None else claim.owner.name
         return None
+
+    def _masks(self, table: ImageTable, rows: slice, found: np.ndarray) -> tuple[str, ...]:
+        if not self._mask_column:
+            return ()
+        return tuple(self._blocks.paths(table, rows, self._mask_column)[found - rows.start])

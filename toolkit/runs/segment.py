@@ -18,10 +18,10 @@ from toolkit.models import Model, load_model
 from toolkit.runs.driver import Driver, DriverOptions
 from toolkit.runs.events import Observer
 from toolkit.runs.run import Run
-from toolkit.runs.settings import check_model, settings_of
+from toolkit.runs.settings import AreaWords, ProjectionWords, check_column, check_model, settings_of
 from toolkit.runs.tasks import LabelsBy, Work
 from toolkit.runs.worker import segment_batch, segmenter_of
-from toolkit.segmentation import Execution, Precision, Protocol
+from toolkit.segmentation import Area, Execution, Precision, Projection, Protocol
 from toolkit.segmentation.execution import device_of
 from toolkit.sources import ReadLimits
 
@@ -36,6 +36,8 @@ def segment(
     labels: bool = True,
     labels_by: LabelsBy = "auto",
     soft_composition: bool = False,
+    area: AreaWords = None,
+    projection: ProjectionWords = None,
     precision: Precision = "float32",
     compile: bool = False,
     batch_size: int | None = None,
@@ -73,6 +75,15 @@ def segment(
         and ``"driver"`` have it one way for all.
     soft_composition : bool
         Whether the mean class probability of each image is kept too; belongs to the run's settings.
+    area : Area, str, path or mapping, optional
+        Which pixels of the images count, in any words that `Area.of` takes: ``{"bottom": 0.1}`` (without the car's
+        bonnet), ``"circle"`` (fisheye pictures), the file of a mask, ``{"mask_column": "mask"}`` (a mask per image,
+        whose path a covariate holds), ``"opaque"`` (what is not transparent). Compositions and confidence are of that,
+        label maps of the whole picture; belongs to the run's settings. An image none of whose pixels counts fails.
+    projection : "equirectangular", mapping or Projection, optional
+        The images are 360° panoramas: pixels count by the solid angle that they cover, and pictures go on over their
+        left and right borders; belongs to the run's settings. An image that is no such panorama (see `Projection.of`)
+        fails.
     precision : str
         Arithmetic inside the network: ``"float32"``, ``"bfloat16"``, and on GPUs ``"tf32"`` and ``"float16"``; belongs
         to the run's settings.
@@ -129,10 +140,13 @@ def segment(
     if image_seconds is not None:
         arguments.seconds("image_seconds", image_seconds, least=0.1, most=604_800)
     execution = Execution(precision=precision, compile=compile, batch_size=batch_size)
-    work = Work(model.source, model.digest, protocol, limits, execution, soft_composition)
+    area, projection = Area.of(area), Projection.of(projection)
+    work = Work(model.source, model.digest, protocol, limits, execution, soft_composition, area, projection)
     settings = settings_of(work, model)
     if not len(catalog):
         raise ValueError(f"{catalog!r} has no images; add some with catalog.add(images)")
+    if area is not None and area.mask_column:
+        check_column(catalog, area.mask_column)
     segmenter = None if cluster else segmenter_of(work, model)
     session = Session.here(_devices(cluster, model))
     run_id = catalog.start_run(settings, session.origin)

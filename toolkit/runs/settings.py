@@ -1,9 +1,19 @@
 """What a run is known by in a catalog: all that decides its results."""
 
-from toolkit.catalog import RunSettings
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from toolkit.catalog import Catalog, RunSettings
 from toolkit.models import Model
 from toolkit.runs.tasks import Work
-from toolkit.segmentation import NUMERICS_VERSION, Protocol
+from toolkit.segmentation import NUMERICS_VERSION, Area, Projection, Protocol
+
+AreaWords = Area | str | Path | Mapping[str, Any] | None
+"""What `Area.of` takes."""
+ProjectionWords = Projection | str | Mapping[str, Any] | None
+"""What `Projection.of` takes."""
 
 
 def settings_of(work: Work, model: Model) -> RunSettings:
@@ -19,15 +29,19 @@ def settings_of(work: Work, model: Model) -> RunSettings:
     )
 
 
-def _options(work: Work) -> dict[str, bool | str]:
+def _options(work: Work) -> dict[str, Any]:
     """What of a run's work besides model and protocol decides its results, where it is not as usual."""
-    options: dict[str, bool | str] = {}
+    options: dict[str, Any] = {}
     if work.execution.precision != "float32":
         options["precision"] = work.execution.precision
     if work.execution.compile:
         options["compile"] = True
     if work.soft_composition:
         options["soft_composition"] = True
+    if work.area is not None:
+        options["area"] = work.area.to_dict()
+    if work.projection is not None:
+        options["projection"] = work.projection.to_json()
     return options
 
 
@@ -40,4 +54,15 @@ def check_model(model: object, protocol: object) -> None:
     if not model.digest:
         raise ValueError(
             f"model {model.name!r} has no digest, so its results could not be told from another's; set one"
+        )
+
+
+def check_column(catalog: Catalog, name: str) -> None:
+    """Refuse a column of masks that no image of the catalog has."""
+    known = catalog.covariate_names()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(
+            f"area: the catalog has no column {name!r}; {hint}its columns are {', '.join(map(repr, known)) or '(none)'}"
         )

@@ -7,7 +7,7 @@ import numpy as np
 
 from toolkit.catalog import LabelFolder
 from toolkit.engines.hosting import LacksModel
-from toolkit.segmentation import Execution, Protocol
+from toolkit.segmentation import Area, Execution, Looks, Projection, Protocol
 from toolkit.sources import ReadLimits
 
 LabelsBy = Literal["auto", "engines", "driver"]
@@ -29,6 +29,10 @@ class Work:
     """Precision, compilation, batch size."""
     soft_composition: bool = False
     """Whether mean class probabilities are computed too."""
+    area: Area | None = None
+    """Which pixels count; None: all."""
+    projection: Projection | None = None
+    """How the images show the world; None: as flat pictures."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +61,21 @@ class Task:
     """Who writes label maps; ``"auto"``: the engine where it sees the catalog, else the driver."""
     image_seconds: float | None = None
     """An engine that gets no further for so long ends itself; None: it does not."""
+    masks: tuple[str, ...] = ()
+    """URI of each image's own mask, ``""`` where it has none; empty if the run asks for no such masks."""
 
     def split(self, n: int) -> "tuple[Task, Task | None]":
         """Its first ``n`` images and the others; None if there are no others."""
         if n >= len(self.rows):
             return self, None
-        others = replace(self, rows=self.rows[n:], uris=self.uris[n:], first_part=self.first_part + n)
-        return replace(self, rows=self.rows[:n], uris=self.uris[:n]), others
+        others = self.of(slice(n, None), self.first_part + n)
+        return self.of(slice(0, n), self.first_part), others
+
+    def of(self, which: slice, first_part: int) -> "Task":
+        """The same of some of its images."""
+        return replace(
+            self, rows=self.rows[which], uris=self.uris[which], masks=self.masks[which], first_part=first_part
+        )
 
 
 @dataclass(frozen=True)
@@ -92,6 +104,10 @@ class ImageOutcome:
     """Pixels."""
     label_place: int = -1
     """Where its label map lies (`LabelPlace.packed`); -1 if none was kept."""
+    valid_fraction: float = float("nan")
+    """Share of the picture that counts."""
+    looks: Looks | None = None
+    """What was noticed of the picture; None if it failed."""
 
 
 @dataclass(frozen=True)

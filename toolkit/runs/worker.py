@@ -18,17 +18,16 @@ from toolkit.engines.inside.retirement import Abandoned
 from toolkit.models import Model
 from toolkit.pipeline import WriteBehind, read_ahead
 from toolkit.runs.packing import pack
+from toolkit.runs.pictures import Picture, make_picture
 from toolkit.runs.stuck import leave_note
 from toolkit.runs.tasks import BatchOutcome, ImageOutcome, PackedLabels, Task, Work
-from toolkit.segmentation import SegmentedImage, Segmenter, is_out_of_memory
+from toolkit.segmentation import PictureError, SegmentedImage, Segmenter, is_out_of_memory
 from toolkit.sources import (
     AccessError,
     SourceError,
     UnreachableError,
-    decode_image,
     is_remote,
     read_bytes,
-    read_image,
 )
 
 # Label maps are gathered until they have this many pixels, then written as one array.
@@ -120,6 +119,7 @@ def segmenter_of(work: Work, model: Model, host: Host | None = None) -> Segmente
         work.protocol,
         execution=work.execution,
         soft_composition=work.soft_composition,
+        projection=work.projection,
         on_step=(host or this_host()).step,
     )
 
@@ -132,7 +132,7 @@ class _InWork:
     uri: str
     started: int
     begin: float
-    pixels: np.ndarray | None = None
+    picture: Picture | None = None
     result: "Future[SegmentedImage] | None" = None
     failure: "_Failure | None" = None
 
@@ -156,22 +156,30 @@ class _Failure:
     def of(cls, error: Exception, uri: str) -> "_Failure":
         if isinstance(error, SourceError):
             return cls(error.code, str(error))
+        if isinstance(error, PictureError):
+            return cls(error.code, f"{uri}: {error}")
         if is_out_of_memory(error):
             return cls("out_of_memory", f"{uri}: not enough memory: {error}")
         return cls("internal", f"{uri}: {''.join(traceback.format_exception(error))}")
 
 
-def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[np.ndarray]"]]:
-    """Rows, URIs and pixels to come. Bytes of servers are fetched far ahead, many at once; few pictures are decoded."""
-    limits = task.work.limits
+def _read(task: Task) -> Iterator[tuple[tuple[int, str], "Future[Picture]"]]:
+    """Rows, URIs and pictures to come. Files of servers are fetched far ahead, many at once; few are decoded."""
+    work, limits = task.work, task.work.limits
     images = zip(task.rows, task.uris, strict=True)
+    masks: dict[int, str] = dict(zip(task.rows, task.masks, strict=bool(task.masks)))
+
+    def decoded(data: bytes, image: tuple[int, str]) -> Picture:
+        row, uri = image
+        return make_picture(data, uri, masks.get(row), work)
+
     if not any(map(is_remote, task.uris)):
-        yield from read_ahead(images, lambda image: read_image(image[1], limits))
+        yield from read_ahead(images, lambda image: decoded(read_bytes(image[1], limits), image))
         return
     fetching = read_ahead(images, lambda image: read_bytes(image[1], limits), threads=FETCHES, ahead=FETCHES)
-    decoding = read_ahead(fetching, lambda pair: decode_image(pair[1].result(), pair[0][1], limits))
-    for (image, _), pixels in decoding:
-        yield image, pixels
+    decoding = read_ahead(fetching, lambda pair: decoded(pair[1].result(), pair[0]))
+    for (image, _), picture in decoding:
+        yield image, picture
 
 
 def _segmented(
@@ -187,9 +195,9 @@ def _segmented(
             image = _InWork(row, uri, time.time_ns() // 1_000_000, time.perf_counter())
             in_work.append(image)
             try:
-                image.pixels = reading.result()
+                image.picture = reading.result()
                 image.begin = time.perf_counter()
-                image.result = segmenter.add(image.pixels)
+                image.result = segmenter.add(image.picture.pixels, image.picture.counted)
             except UnreachableError as error:  # nothing is known of this image, and of those after it
                 in_work.pop()
                 unreachable.append(str(error))
@@ -197,7 +205,7 @@ def _segmented(
             except AccessError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it was, it is recorded, and it is one image's alone
-                if image.pixels is None:
+                if image.picture is None:
                     image.fail(error)
             if not image.ended and image.result is None:
                 _one_by_one(in_work, segmenter)  # not in the handler, where the error keeps memory that is needed now
@@ -216,14 +224,14 @@ def _segmented(
 
 def _one_by_one(in_work: deque[_InWork], segmenter: Segmenter) -> None:
     """Segment what is not done image by image, so that what raises is the image's own."""
-    waiting = [(image, image.pixels) for image in in_work if not image.ended and image.pixels is not None]
+    waiting = [(image, image.picture) for image in in_work if not image.ended and image.picture is not None]
     if waiting:
         segmenter.reset()
     for image, _ in waiting:
         image.result = None
-    for image, pixels in waiting:
+    for image, picture in waiting:
         try:
-            image.result = segmenter.add(pixels)
+            image.result = segmenter.add(picture.pixels, picture.counted)
             segmenter.finish()
         except Exception as error:  # noqa: BLE001 - recorded as this image's
             image.fail(error)
@@ -265,6 +273,8 @@ def _outcome(image: _InWork, clock: _Clock) -> _Segmented:
         soft_composition=None if soft is None else soft.astype(np.float32),
         height=result.labels.shape[0],
         width=result.labels.shape[1],
+        valid_fraction=result.valid_fraction,
+        looks=None if image.picture is None else image.picture.looks,
     )
     return outcome, result.labels
 

@@ -36,16 +36,20 @@ class ImageOnItsWay:
         The numerics.
     finish_rows : callable
         Gets all rows' sums, from top to bottom, some at a time.
+    around : int
+        So many columns at the left and right of the pixels are what lies beyond the borders of a panorama.
     """
 
-    def __init__(self, pixels: Tensor, model: Model, protocol: Protocol, finish_rows: FinishRows) -> None:
+    def __init__(
+        self, pixels: Tensor, model: Model, protocol: Protocol, finish_rows: FinishRows, around: int = 0
+    ) -> None:
         self._n_classes = model.n_classes
         self._device = pixels.device
         self._height, self._width = pixels.shape[-2:]
         self._finish_rows = finish_rows
         self._passes = [
             _Pass(level, mirrored, pixels, model, protocol)
-            for level in levels(self._height, self._width, protocol, rules=model.rules)
+            for level in levels(self._height, self._width - 2 * around, protocol, rules=model.rules, around=around)
             for mirrored in ((False, True) if protocol.flip and protocol.flip_merge == "image" else (False,))
         ]
         self._sums: Tensor | None = None

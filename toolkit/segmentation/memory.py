@@ -21,7 +21,14 @@ def band_rows(width: int, n_classes: int, device: torch.device) -> int:
 
 
 def bytes_needed(
-    height: int, width: int, model: Model, protocol: Protocol, *, output_stride: float = 1, batch_size: int = 4
+    height: int,
+    width: int,
+    model: Model,
+    protocol: Protocol,
+    *,
+    output_stride: float = 1,
+    batch_size: int = 4,
+    around: int = 0,
 ) -> int:
     """Bytes of CPU memory that segmenting an image takes at its peak, without the network's own activations.
 
@@ -37,6 +44,8 @@ def bytes_needed(
         How much smaller the network's logits are than its input, along each side.
     batch_size : int
         Tiles per call of the network.
+    around : int
+        Columns beyond the left and right borders of a panorama that are segmented with it.
 
     Returns
     -------
@@ -44,7 +53,8 @@ def bytes_needed(
         The image and its label map, one band of sums and what is merged into it, the network's outputs that a band
         needs, one canvas, and one batch with its outputs.
     """
-    image_levels = levels(height, width, protocol, rules=model.rules)
+    image_levels = levels(height, width, protocol, rules=model.rules, around=around)
+    width += 2 * around
     band = min(band_rows(width, model.n_classes, torch.device("cpu")), height)
     views = (2 if protocol.flip else 1) * model.n_classes / output_stride**2
     bands = 1 if band == height else len(image_levels)  # of an undivided image, one level is there at a time

@@ -32,3 +32,10 @@ def tensor_of(pixels: np.ndarray) -> Tensor:
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
     """The tensor on a device; a GPU fetches it behind our back."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def extended(image: Tensor, around: int) -> Tensor:
+    """A panorama ``(3, height, width)`` with so many columns more at each side, which are those of its other end."""
+    if not around:
+        return image
+    return torch.cat([image[..., -around:], image, image[..., :around]], dim=-1)

@@ -19,7 +19,7 @@ from toolkit.segmentation.protocol import Protocol
 
 
 @torch.inference_mode()
-def reference_probabilities(pixels: np.ndarray, model: Model, protocol: Protocol) -> np.ndarray:
+def reference_probabilities(pixels: np.ndarray, model: Model, protocol: Protocol, *, around: int = 0) -> np.ndarray:
     """Mean class probabilities of an image, the slow and obvious way.
 
     Parameters
@@ -30,12 +30,18 @@ def reference_probabilities(pixels: np.ndarray, model: Model, protocol: Protocol
         Its network is called in float32 on one tile at a time.
     protocol : Protocol
         Any.
+    around : int
+        Of a panorama: it is segmented with so many columns of its right end at its left, and of its left end at its
+        right, at the scales that it has by itself; the middle is taken.
 
     Returns
     -------
     numpy.ndarray
         float64 ``(n_classes, height, width)``.
     """
+    if around:
+        pixels = np.concatenate([pixels[:, -around:], pixels, pixels[:, :around]], axis=1)
+        return _probabilities(pixels, model, protocol, around)[:, :, around:-around].cpu().numpy()
     return _probabilities(pixels, model, protocol).cpu().numpy()
 
 
@@ -45,13 +51,13 @@ def reference_labels(pixels: np.ndarray, model: Model, protocol: Protocol) -> np
     return _probabilities(pixels, model, protocol).argmax(0).cpu().numpy()
 
 
-def _probabilities(pixels: np.ndarray, model: Model, protocol: Protocol) -> Tensor:
+def _probabilities(pixels: np.ndarray, model: Model, protocol: Protocol, around: int = 0) -> Tensor:
     height, width = pixels.shape[:2]
     device = next(model.network.parameters()).device
     total = torch.zeros(model.n_classes, height, width, dtype=torch.float64, device=device)
     n_passes = 0
     for scale in protocol.scales:
-        image = _rescale(pixels, scale, model, protocol)
+        image = _rescale(pixels, scale, model, protocol, around)
         total += _one_pass(image, (height, width), model, protocol)
         n_passes += 1
         if protocol.flip and protocol.flip_merge == "image":
@@ -127,9 +133,9 @@ def _logits(model: Model, tile: Tensor, size: tuple[int, int], protocol: Protoco
     return F.interpolate(logits, size=size, mode="bilinear", align_corners=aligned)[0].double()
 
 
-def _rescale(pixels: np.ndarray, scale: float, model: Model, protocol: Protocol) -> Tensor:
+def _rescale(pixels: np.ndarray, scale: float, model: Model, protocol: Protocol, around: int) -> Tensor:
     """The image at one scale, RGB 0…255, float32 ``(3, height, width)``."""
-    height, width = pixels.shape[:2]
+    height, width = pixels.shape[0], pixels.shape[1] - 2 * around
     if protocol.scale_base == "original":
         size = (height * scale, width * scale)
     else:
@@ -146,6 +152,8 @@ def _rescale(pixels: np.ndarray, scale: float, model: Model, protocol: Protocol)
                 factor = min(factor, _target(limit, protocol) / max(height, width))
             size = (factor * height, factor * width)
     new_height, new_width = _whole(size[0], protocol), _whole(size[1], protocol)
+    if around:
+        new_width = round(new_width * (width + 2 * around) / width)
 
     image = torch.from_numpy(pixels.copy()).permute(2, 0, 1).float()
     if protocol.fit == "pad":

@@ -16,8 +16,11 @@ from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_a
 from toolkit.segmentation.fused import is_pixel_by_pixel, is_possible, summarise, warm_up
 from toolkit.segmentation.image import ImageOnItsWay
 from toolkit.segmentation.memory import bytes_needed
-from toolkit.segmentation.pixels import checked_pixels, on_device, tensor_of
+from toolkit.segmentation.pixels import checked_pixels, extended, on_device, tensor_of
+from toolkit.segmentation.projection import Projection
 from toolkit.segmentation.protocol import Protocol
+from toolkit.segmentation.share import Share
+from toolkit.segmentation.tiles import columns_around
 
 # So many images may wait for a batch to fill up before it is run as it is; on a GPU, as many as a batch has crops.
 _MOST_IMAGES_WAITING = 4
@@ -34,11 +37,13 @@ class SegmentedImage:
     labels: np.ndarray
     """Label map: class index per pixel, uint8 (uint16 above 256 classes) ``(height, width)``."""
     composition: np.ndarray
-    """Fraction of the pixels in each class, float64 ``(n_classes,)``, summing to 1."""
+    """Fraction of the pixels that count in each class, float64 ``(n_classes,)``, summing to 1."""
     confidence: float
-    """Mean over the pixels of the greatest class probability, in (0, 1]: low where the model is at a loss."""
+    """Mean over the same of the greatest class probability, in (0, 1]: low where the model is at a loss."""
     soft_composition: np.ndarray | None = None
     """Mean class probability, float64 ``(n_classes,)``, summing to 1; None unless it was asked for."""
+    valid_fraction: float = 1.0
+    """Share of the picture that counts: of its pixels, or of its solid angle; label maps are of all of it."""
 
 
 class Segmenter:
@@ -54,6 +59,8 @@ class Segmenter:
         Precision, compilation, batch size.
     soft_composition : bool
         Whether the mean class probabilities are computed too.
+    projection : Projection, optional
+        How the images show the world; as flat pictures if left out.
     on_step : callable
         Called after every call of the network, to show that work goes on.
 
@@ -70,12 +77,14 @@ class Segmenter:
         *,
         execution: Execution | None = None,
         soft_composition: bool = False,
+        projection: Projection | None = None,
         on_step: Callable[[], None] = lambda: None,
     ) -> None:
         execution = Execution() if execution is None else execution
         self._model = model
         self._protocol = protocol
         self._soft = soft_composition
+        self._projection = projection
         self._network = PreparedNetwork(model, execution)
         if self._network.device.type == "cpu":
             keep_memory()
@@ -87,13 +96,16 @@ class Segmenter:
         self._output_stride: float | None = None
 
     @torch.inference_mode()
-    def add(self, pixels: np.ndarray) -> "Future[SegmentedImage]":
+    def add(self, pixels: np.ndarray, counted: np.ndarray | None = None) -> "Future[SegmentedImage]":
         """Segment an image; its result may only be there after a later call.
 
         Parameters
         ----------
         pixels : numpy.ndarray
             uint8 ``(height, width, 3)``, RGB.
+        counted : numpy.ndarray, optional
+            Which of them count, at least one, bool ``(height, width)``: see `Area.counted`; all if left out. Labels are
+            those of all pixels all the same.
 
         Returns
         -------
@@ -104,15 +116,29 @@ class Segmenter:
         ------
         TypeError, ValueError
             The pixels are of another type or shape than they must be.
+        PictureError
+            The picture is no panorama of the projection.
         MemoryError
             The image needs more memory than there is.
         Exception
             What the network raised; this image or one that shared a batch with it is the cause. Call `reset`, and try
             each that is not done alone.
         """
-        self._check_memory(checked_pixels(pixels))
-        summary = _Summary(pixels.shape[:2], self._model, self._soft, self._network.device)
-        image = ImageOnItsWay(_uploaded(pixels, self._network.device), self._model, self._protocol, summary.add_rows)
+        size = checked_pixels(pixels).shape[:2]
+        around = 0
+        if self._projection is not None:
+            self._projection.check(size[0], size[1])
+            around = columns_around(size[0], size[1], self._protocol, rules=self._model.rules)
+        self._check_memory(pixels, around)
+        device = self._network.device
+        share = None
+        if self._projection is not None or counted is not None:
+            weights = None if self._projection is None else self._projection.row_weights(size[0])
+            share = Share(size, self._model.n_classes, device, counted=counted, row_weights=weights, soft=self._soft)
+        summary = _Summary(size, self._model, self._soft, device, around, share)
+        image = ImageOnItsWay(
+            extended(_uploaded(pixels, device), around), self._model, self._protocol, summary.add_rows, around
+        )
         summary.n_passes = image.n_passes
         self._under_way.append(summary)
         with float32_arithmetic(self._network.device):
@@ -152,7 +178,7 @@ class Segmenter:
                 return
             self._under_way.popleft().report()
 
-    def _check_memory(self, pixels: np.ndarray) -> None:
+    def _check_memory(self, pixels: np.ndarray, around: int) -> None:
         """Refuse what would have the operating system kill this process; a GPU says so itself."""
         if self._network.device.type != "cpu":
             return
@@ -171,6 +197,7 @@ class Segmenter:
             self._protocol,
             output_stride=self._output_stride,
             batch_size=self._batch_size or 1,
+            around=around,
         )
         if needed < _SMALL:
             return
@@ -191,6 +218,8 @@ class _Summary:
         model: Model,
         soft: bool,
         device: torch.device,
+        around: int,
+        share: Share | None,
     ) -> None:
         dtype = torch.uint8 if model.n_classes <= 256 else torch.uint16
         self.ended = False
@@ -198,6 +227,8 @@ class _Summary:
         self._name = model.name
         self.result: Future[SegmentedImage] = Future()
         self._soft = soft
+        self._around = around
+        self._share = share
         on_gpu = device.type == "cuda"
         self._labels = torch.empty(size, dtype=dtype, pin_memory=on_gpu)
         self._counts = torch.zeros(model.n_classes, dtype=torch.int64, device=device)
@@ -209,6 +240,9 @@ class _Summary:
 
     def add_rows(self, rows: slice, total: Tensor) -> None:
         """Take in the sum of the class probabilities of some rows ``(n_classes, n_rows, width)``."""
+        if self._share is not None:
+            self._add_share(rows, total, self._share)
+            return
         if is_pixel_by_pixel(total):
             labels, greatest, mass = (torch.from_numpy(found) for found in summarise(total, soft=self._soft))
             labels = labels.int()
@@ -222,9 +256,23 @@ class _Summary:
         self._labels[rows].copy_(labels.to(self._labels.dtype), non_blocking=True)
         self._counts += _counts(labels, len(self._counts))  # last: what fails for lack of memory is done again
 
+    def _add_share(self, rows: slice, total: Tensor, share: Share) -> None:
+        """Likewise, where not all pixels count, or not all alike, or there are some beyond the borders."""
+        if is_pixel_by_pixel(total):
+            labels = torch.from_numpy(summarise(total, soft=False)[0]).long()
+        else:
+            labels = total.argmax(0)
+        within = slice(self._around, total.shape[-1] - self._around)
+        labels, total = labels[:, within], total[..., within]
+        share.add_rows(rows, labels, total)
+        self._labels[rows].copy_(labels.to(self._labels.dtype), non_blocking=True)
+
     def end(self) -> None:
         """All rows are in."""
-        self._numbers = [self._counts, self._greatest.sum(), self._mass.sum(0)]
+        if self._share is not None:
+            self._numbers = self._share.numbers()
+        else:
+            self._numbers = [self._counts, self._greatest.sum(), self._mass.sum(0)]
         if self._arrived is not None:
             self._numbers = [numbers.to("cpu", non_blocking=True) for numbers in self._numbers]
             self._arrived.record()
@@ -235,7 +283,10 @@ class _Summary:
         if self._arrived is not None:
             self._arrived.synchronize()
         counts, greatest, mass = (numbers.numpy() for numbers in self._numbers)
-        n_pixels = self._labels.numel()
+        n_pixels, valid_fraction = float(self._labels.numel()), 1.0
+        if self._share is not None:
+            n_pixels, valid_fraction = self._share.extent(counts)
+            counts, greatest, mass = (self._share.summed(numbers) for numbers in (counts, greatest, mass))
         confidence = float(greatest) / (n_pixels * self.n_passes)
         if not np.isfinite(confidence):
             reason = f"{self._name} gave values that are not finite; are its weights and normalisation right?"
@@ -246,6 +297,7 @@ class _Summary:
             composition=counts / n_pixels,
             confidence=confidence,
             soft_composition=mass / (n_pixels * self.n_passes) if self._soft else None,
+            valid_fraction=valid_fraction,
         )
         self.result.set_result(segmented)
 

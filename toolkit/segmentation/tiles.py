@@ -67,7 +67,7 @@ class Tile:
         return slice(self.left, self.left + self.level.crop[1])
 
 
-def plan(height: int, width: int, protocol: Protocol, *, rules: InputRules = _ANY_SIZE) -> list[Tile]:
+def plan(height: int, width: int, protocol: Protocol, *, rules: InputRules = _ANY_SIZE, around: int = 0) -> list[Tile]:
     """The tiles of all scales of an image; each is seen twice if the protocol flips.
 
     Parameters
@@ -79,6 +79,8 @@ def plan(height: int, width: int, protocol: Protocol, *, rules: InputRules = _AN
     rules : InputRules
         Sides that the network takes; ``model.rules``. A tile of another size, be it ``crop_size`` or that of a whole
         image, is made larger up to such a side.
+    around : int
+        Columns beyond the left and right borders of a panorama that are segmented with it: see `columns_around`.
 
     Returns
     -------
@@ -91,19 +93,39 @@ def plan(height: int, width: int, protocol: Protocol, *, rules: InputRules = _AN
     18
     """
     return [
-        Tile(level, top, left) for level in levels(height, width, protocol, rules=rules) for top, left in level.origins
+        Tile(level, top, left)
+        for level in levels(height, width, protocol, rules=rules, around=around)
+        for top, left in level.origins
     ]
 
 
-def levels(height: int, width: int, protocol: Protocol, *, rules: InputRules = _ANY_SIZE) -> list[Level]:
-    """The scales of an image, each with its canvas and tile origins; parameters as for `plan`."""
+def levels(
+    height: int, width: int, protocol: Protocol, *, rules: InputRules = _ANY_SIZE, around: int = 0
+) -> list[Level]:
+    """The scales of an image, each with its canvas and tile origins; parameters as for `plan`.
+
+    Of a panorama, what lies beyond its left and right borders belongs to it, too: so many columns ``around``. They
+    change nothing of the scale.
+    """
     if height < 1 or width < 1:
         raise ValueError(f"an image needs at least one pixel, but its size is {height} × {width}")
-    return [_level(height, width, scale, protocol, rules) for scale in protocol.scales]
+    return [_level(height, width, scale, protocol, rules, around) for scale in protocol.scales]
 
 
-def _level(height: int, width: int, scale: float, protocol: Protocol, rules: InputRules) -> Level:
+def columns_around(height: int, width: int, protocol: Protocol, *, rules: InputRules = _ANY_SIZE) -> int:
+    """How many columns beyond its left and right borders a panorama is segmented with; parameters as for `plan`.
+
+    Half a tile, as the smallest scale sees it, so that what lies at the seam has as much around it as what lies within;
+    at most a quarter of the panorama.
+    """
+    halves = [level.crop[1] / 2 * width / level.width for level in levels(height, width, protocol, rules=rules)]
+    return min(math.ceil(max(halves)), width // 4)
+
+
+def _level(height: int, width: int, scale: float, protocol: Protocol, rules: InputRules, around: int) -> Level:
     first = _scaled_size(height, width, scale, protocol)
+    if around:
+        first = first[0], round(first[1] * (width + 2 * around) / width)
     size = first if protocol.fit == "pad" else (_fitted(first[0], protocol, rules), _fitted(first[1], protocol, rules))
     rows = _axis(size[0], protocol.slices[0], protocol, rules)
     columns = _axis(size[1], protocol.slices[1], protocol, rules)

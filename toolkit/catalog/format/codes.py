@@ -15,6 +15,9 @@ ERROR_MEANINGS: dict[str, str] = {
     "engine_lost": "every engine that worked on the image died",
     "internal": "anything else; the log holds the traceback",
     "timeout": "no engine that worked on the image got any further with it",
+    "area_empty": "none of the image's pixels lies in the area that was asked for",
+    "area_unreadable": "the image's own mask, which says what of it counts, is not given or cannot be read",
+    "not_a_panorama": "the image's sides are not those of the panorama that was asked for",
 }
 """Each error code with its meaning. The position is what the catalog stores: add at the end, never reorder."""
 

@@ -123,9 +123,9 @@ class GenerationArrays:
         array = self._open(field)
         with naming_damage(f"{self._path}/{field.name}"):
             if array is None:
-                if not field.optional:
+                if not (field.optional or field.later):
                     raise ValueError("there is no such array")
-                return np.full(rows.stop - rows.start, field.fill_value)
+                return np.full(rows.stop - rows.start, field.fill_value, field.dtype if field.later else None)
             if blocks is None:
                 return np.asarray(array[rows])
             shape = (rows.stop - rows.start, *array.shape[1:])

@@ -68,6 +68,8 @@ class ResultField:
     """Whether the array is (image, class_name) instead of (image)."""
     optional: bool = False
     """Whether the array is only there if the run's options have its name."""
+    later: bool = False
+    """Whether what older versions wrote lacks the array: such images have the fill value then."""
 
 
 STATUS = ResultField("status", np.uint8, PENDING)
@@ -84,8 +86,15 @@ RESULT_FIELDS: tuple[ResultField, ...] = (
     ResultField("height", np.uint32, 0),  # pixels
     ResultField("width", np.uint32, 0),  # pixels
     ResultField("label_place", np.int64, -1),  # array of labels/<block> and pixel in it, packed; -1: none was kept
+    ResultField("valid_fraction", np.float32, float("nan"), later=True),  # of the picture, by its area and projection
+    ResultField("blank", np.bool_, False, later=True),  # a placeholder: of one colour, or nearly
+    ResultField("pixels_digest", np.uint64, 0, later=True),  # of size and pixels as decoded; 0: they were not looked at
+    ResultField("perceptual_hash", np.uint64, 0, later=True),  # few bits differ where pictures look alike
     STATUS,  # the last to be written and the first to be read: whoever sees `done` finds the results
 )
+
+DERIVED = ("duplicate_of", "near_duplicate_of")
+"""Names of results that are not stored: they follow from the digests of all images."""
 
 
 COMMITS = "images/commits"

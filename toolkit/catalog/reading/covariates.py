@@ -12,7 +12,7 @@ from zarr.abc.store import Store
 from toolkit.catalog.format.columns import to_column
 from toolkit.catalog.format.entering import NewImages
 from toolkit.catalog.format.kinds import Column, join_columns
-from toolkit.catalog.format.layout import RESULT_FIELDS
+from toolkit.catalog.format.layout import DERIVED, RESULT_FIELDS
 from toolkit.catalog.format.tables import GIVEN_URI, URI, ImageTables, covariates_of, read_known
 from toolkit.sources import Listing, list_images, normalize_uri
 
@@ -22,7 +22,7 @@ _WORDS_FOR_FIT = "at most 80 characters, no slashes or control characters, no do
 Images = Listing | str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame
 
 # Names that the datasets of a catalog use themselves.
-_RESERVED = {URI, GIVEN_URI, "image", "class_name", "run", *(field.name for field in RESULT_FIELDS)}
+_RESERVED = {URI, GIVEN_URI, "image", "class_name", "run", *DERIVED, *(field.name for field in RESULT_FIELDS)}
 
 
 def images_with_covariates(

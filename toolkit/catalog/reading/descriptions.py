@@ -21,5 +21,9 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
     "error": {"long_name": "why the image failed", "meanings": json.dumps(ERROR_MEANINGS)},
     "height": {"long_name": "height of the image", "units": "pixel"},
     "width": {"long_name": "width of the image", "units": "pixel"},
+    "valid_fraction": {"long_name": "share of the image that counts, by the run's area", "units": "1"},
+    "blank": {"long_name": "whether the image is of one colour, or a placeholder; False also where nobody looked"},
+    "duplicate_of": {"long_name": "row of the first image with the same pixels; -1 if none"},
+    "near_duplicate_of": {"long_name": "row of the first image that looks nearly the same; -1 if none"},
 }
 """Attributes of each variable."""

@@ -5,28 +5,32 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import pandas as pd
 import xarray as xr
+from dask.delayed import delayed
 from zarr.abc.store import Store
 
 from toolkit.catalog.failures import read_failures
 from toolkit.catalog.format.codes import ERROR_CODES
 from toolkit.catalog.format.generations import fields_of
-from toolkit.catalog.format.layout import DONE, FAILED, STATUS, STATUS_NAMES, ResultField
+from toolkit.catalog.format.layout import DERIVED, DONE, FAILED, STATUS, STATUS_NAMES, ResultField
 from toolkit.catalog.format.records import RunRecord, read_sessions
 from toolkit.catalog.format.results import RunResults, count, status_words
 from toolkit.catalog.format.tables import ImageTable, ImageTables, read_given, read_uris
 from toolkit.catalog.reading.covariates import read_covariates
 from toolkit.catalog.reading.descriptions import DESCRIPTIONS
+from toolkit.catalog.reading.flags import duplicates
 from toolkit.catalog.reading.lazy import LAZY_FROM, LAZY_TEXTS_FROM, ReadRows, chunks_of, over_images
 from toolkit.catalog.reading.texts import as_text, as_words
 
 _SHOWN = (
     *("composition", "soft_composition", "confidence", "status", "attempts", "error", "engine", "started", "seconds"),
-    *("height", "width"),
+    *("height", "width", "valid_fraction", "blank"),
 )
 _ROWS_AT_ONCE = 2**20
+_MOST_COMPARED_AT_ONCE = 2**20
 
 
 def images_dataset(store: Store, tables: ImageTables, text_chunks: tuple[int, ...] | None = None) -> xr.Dataset:
@@ -87,9 +91,19 @@ def _results_dataset(
         coords={**images.coords, **images.data_vars, "class_name": as_text(run.settings.class_names)},
         attrs=_described(run.run_id, run.record),
     )
+    dataset = dataset.assign({name: ("image", rows) for name, rows in _duplicates(run).items()})
     for name, variable in dataset.variables.items():
         variable.attrs.update(DESCRIPTIONS.get(str(name), {}))
     return dataset
+
+
+def _duplicates(run: RunResults) -> Mapping[str, np.ndarray | da.Array]:
+    """The rows of the images that others are copies of; of very many images, found when they are computed."""
+    if run.tables.n_images <= _MOST_COMPARED_AT_ONCE:
+        return duplicates(run)
+    found = delayed(duplicates)(run)
+    shape = (run.tables.n_images,)
+    return {name: da.from_delayed(found[name], shape, np.int64) for name in DERIVED}  # type: ignore[no-untyped-call]
 
 
 def _described(run_id: str, record: RunRecord) -> dict[str, str]:

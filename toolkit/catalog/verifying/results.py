@@ -21,6 +21,7 @@ from toolkit.catalog.format.layout import (
     DONE,
     FAILED,
     PENDING,
+    RESULT_FIELDS,
     STATUS,
     claim_path,
     generation_path,
@@ -34,6 +35,8 @@ from toolkit.catalog.format.tables import ImageTable
 from toolkit.catalog.owners import Life, Watch
 from toolkit.catalog.store.objects import exists, get, is_empty_or_gone, keys, numbers, put, remove_all
 from toolkit.catalog.verifying.problems import Findings
+
+_LATER = [field for field in RESULT_FIELDS if field.later]
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,13 @@ class _GenerationCheck:
             self._settings.class_names, self._settings.options, in_whole_blocks=in_whole_blocks
         )
         nodes = sorted(key.removesuffix("/zarr.json") for key in keys(wanted, self._path) if key.endswith("/zarr.json"))
+        if not any(exists(self._store, f"{node}/zarr.json") for node in self._later(nodes)):  # an older version's
+            nodes = [node for node in nodes if node not in self._later(nodes)]
         return wanted, [node for node in nodes if not _are_alike(self._store, wanted, node)]
+
+    def _later(self, nodes: Collection[str]) -> list[str]:
+        """The arrays among them that older versions did not write."""
+        return [node for node in nodes if any(node == f"{self._path}/{field.name}" for field in _LATER)]
 
     def _has_parts(self) -> bool:
         """Whether the chunks of compositions are parts of blocks, told by those of the last block."""
@@ -151,6 +160,8 @@ class _GenerationCheck:
             return 0
         try:
             gone = [field.name for field in self._fields if not self._arrays.has_chunks(field, block, all)]
+            if all(field.name in gone for field in _LATER):  # an older version wrote the block
+                gone = [name for name in gone if name not in {field.name for field in _LATER}]
             if gone:
                 raise DamagedError(f"{', '.join(gone)}: gone")
             values = self._read(rows)
