@@ -260,8 +260,8 @@ class TestStatus:
             photo.convert("RGB").save(tmp_path / "copy.bmp")
         images = [small_photos[0], tmp_path / "black.png", tmp_path / "copy.bmp"]
         tk.segment(tk.Catalog.create(tmp_path / "c.zarr", images), model, small_protocol).wait()
-        (line,) = lines_with(segscape("status", tmp_path / "c.zarr").output, ("noticed",))
-        assert "1 blank, 1 with the same pixels as another, 0 nearly the same" in line
+        output = segscape("status", tmp_path / "c.zarr").output
+        assert "\nnoticed: 1 blank, 1 with the same pixels as another, 0 nearly the same; all are counted" in output
 
     def test_compositions_of_no_image_are_no_error(
         self, model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path

@@ -3,14 +3,12 @@
 import os
 import re
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
 
 DATA_CATALOG_PREFIX = "data_catalog:"
 DEMO_CATALOG = "data_catalog:demo.zarr"
 """Where the results of the photos that come along go."""
 WORKING_COPIES = "my_notebooks"
 """The folder, in the working directory, of a person's copies of the notebooks."""
-_FILE_PREFIXES = ("file:///", "file://localhost/")
 
 _PACKAGE = Path(__file__).resolve().parent
 _JUPYTER_SESSION = "JPY_SESSION_NAME"  # set by Jupyter's server for the kernel of a notebook that a person opened
@@ -65,19 +63,15 @@ def expand(path: str) -> str:
     """Replace the prefix ``data_catalog:`` by the data catalog's folder, so that a notebook's defaults hold anywhere.
 
     Of a wheel that folder holds what came with it and nothing else: any other name, such as that of a catalog of
-    results, is one in ``data_catalog/`` of the working directory. The URL of a file of this machine becomes its path.
+    results, is one in ``data_catalog/`` of the working directory.
 
     Examples
     --------
     >>> expand("data_catalog:samples").endswith("data_catalog/samples")
     True
-    >>> expand("file:///srv/a%20catalog.zarr")
-    '/srv/a catalog.zarr'
     >>> expand("photos/*.jpg")
     'photos/*.jpg'
     """
-    if path.startswith(_FILE_PREFIXES):
-        return unquote(urlsplit(path).path)
     if not path.startswith(DATA_CATALOG_PREFIX):
         return path
     rest = path.removeprefix(DATA_CATALOG_PREFIX)

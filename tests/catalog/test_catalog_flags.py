@@ -147,6 +147,14 @@ def test_images_that_come_later_are_copies_of_the_earlier(catalog: tk.Catalog, f
     assert catalog.to_xarray().duplicate_of.values[-1] == 3
 
 
+def test_a_copy_of_an_image_that_was_removed_is_none(catalog: tk.Catalog, folder: Path) -> None:
+    catalog.remove([str(folder / "e.png")])
+    flags = catalog.flags()
+    assert "e.png" not in [Path(uri).name for uri in flags.uri]
+    assert flags.duplicate_of[6] == -1
+    assert catalog.to_xarray().duplicate_of.sel(image=6) == -1
+
+
 def test_a_covariate_that_an_older_catalog_has_under_such_a_name_is_shown_beside(
     catalog: tk.Catalog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, folder: Path
 ) -> None:

@@ -76,3 +76,10 @@ def test_of_many_images_they_are_read_when_they_are_needed(photos: Path, tmp_pat
     found = catalog.to_xarray(lazy=True).compute()
     assert found.given_uri.values.tolist() == ["basel/0.jpg", "basel/1.jpg", "bern/0.jpg"]
     assert found.given_uri.dims == ("image",)
+
+
+def test_a_table_of_another_catalog_s_images_keeps_what_they_are_called(photos: Path, tmp_path: Path) -> None:
+    table = Catalog.create(tmp_path / "demo.zarr", photos).images().to_dataframe().assign(lat=[1, 2, 3])
+    again = Catalog.create(tmp_path / "again.zarr", table).images()
+    assert again.given_uri.values.tolist() == ["basel/0.jpg", "basel/1.jpg", "bern/0.jpg"]
+    assert again.lat.values.tolist() == [1, 2, 3]

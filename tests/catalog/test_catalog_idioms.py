@@ -34,7 +34,7 @@ def catalog() -> Catalog:
     """Twelve photos of three cities; all are done but one."""
     covariates = pd.DataFrame(
         {
-            "uri": [f"/photos/ä {number}.jpg" for number in range(N_IMAGES)],
+            "uri": [f"https://example.org/{number}.jpg" for number in range(N_IMAGES)],
             "city": ["Graz", "Linz", "", "Ötztal"] * 3,
             "lat": np.linspace(46, 48, N_IMAGES),
             "floors": pd.array([1, 2, None] * 4, dtype="Int64"),
@@ -43,7 +43,7 @@ def catalog() -> Catalog:
         }
     )
     catalog = Catalog.create(MemoryStore(), covariates.uri.tolist(), covariates=covariates, block_size=4)
-    catalog.add([f"/more/{number}.jpg" for number in range(2)])
+    catalog.add([f"https://example.org/more/{number}.jpg" for number in range(2)])
     palette = ((0, 0, 255), (0, 128, 0), (9, 9, 9))
     run_id = catalog.start_run(RunSettings("a model", "0" * 64, ("sky", "tree", "road"), {"scales": [1]}, 1, palette))
     random = np.random.default_rng(1)
@@ -200,7 +200,8 @@ def test_an_idiom_gives_the_same_of_every_table(
     folders = [tmp_path / "one", tmp_path / "other"]
     for folder in folders:
         folder.mkdir()
-    found, expected = (IDIOMS[name](of[COMMON], folder) for of, folder in zip((table, small), folders, strict=True))
+    tables = [of[COMMON].drop_vars("given_uri", errors="ignore") for of in (table, small)]
+    found, expected = (IDIOMS[name](of, folder) for of, folder in zip(tables, folders, strict=True))
     if isinstance(expected, xr.Dataset | xr.DataArray):
         xr.testing.assert_allclose(found, expected)
         assert set(found.coords) == set(expected.coords)

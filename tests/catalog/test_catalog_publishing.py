@@ -1,6 +1,7 @@
 """A published run is read back with what people have: xarray, pandas, pyarrow and icechunk."""
 
 import json
+import os
 import sys
 import uuid
 from collections.abc import Iterator
@@ -268,9 +269,25 @@ class TestIcechunk:
         self, catalog: Catalog, run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "icechunk", None)
-        with pytest.raises(CatalogError, match=r"pip install 'segscape\[icechunk\]'"):
+        with pytest.raises(CatalogError, match=r"needs the package icechunk, .*: pip install icechunk; or choose"):
             catalog.publish(run_id, tmp_path / "run.icechunk")
         assert left_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+@pytest.mark.parametrize("kind", ["folder", "paths"])
+def test_where_the_photos_lie_is_in_no_byte_of_it(
+    settings: RunSettings, tmp_path: Path, format: str, kind: str
+) -> None:
+    photos = tmp_path / "survey" / "photos"
+    for name in ("bern/0.jpg", "basel/0.jpg"):
+        (photos / name).parent.mkdir(parents=True)
+        (photos / name).write_bytes(b"")
+    catalog = Catalog.create(tmp_path / "demo.zarr", photos if kind == "folder" else sorted(photos.glob("*/*")))
+    catalog.start_run(settings)
+    catalog.publish(tmp_path / f"run.{format}", partial=True)
+    written = content(tmp_path / f"run.{format}").values()
+    assert not any(os.fsencode(tmp_path.name) in one or b"survey" in one for one in written)
 
 
 def left_in(folder: Path) -> set[str]:

@@ -461,7 +461,7 @@ class TestTable:
         assert np.isnan(composition[1:]).all()
 
     def test_every_error_code_has_its_name(self, store: Store, settings: RunSettings, note_failed: Note) -> None:
-        catalog = Catalog.create(store, [f"/{code}.jpg" for code in ERROR_CODES])
+        catalog = Catalog.create(store, [f"/{code}.jpg" for code in ERROR_CODES], block_size=len(ERROR_CODES))
         run_id = catalog.start_run(settings)
         owned = claim_next(catalog, run_id, catalog.image_tables()[0], 0, Owner())
         for row in range(len(ERROR_CODES)):

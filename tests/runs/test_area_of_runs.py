@@ -28,7 +28,7 @@ def masked(tmp_path: Path, small_photos: list[Path]) -> Path:
         mask = np.zeros((40, 60), np.uint8)
         mask[:, : int(60 * share)] = 255
         Image.fromarray(mask).save(tmp_path / f"mask{index}.png")
-    masks = [str(tmp_path / "mask0.png"), str(tmp_path / "mask1.png"), ""]
+    masks = ["mask0.png", str(tmp_path / "mask1.png"), ""]  # relative to the table, and not
     table = pd.DataFrame({"uri": [str(photo) for photo in small_photos[:3]], "mask": masks})
     table.to_csv(tmp_path / "photos.csv", index=False)
     return tmp_path / "photos.csv"

@@ -10,18 +10,18 @@ from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.labels import LabelFolder
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.format.results import RunResults
-from toolkit.catalog.format.tables import ImageTable, ImageTables, read_covariate, read_uris
+from toolkit.catalog.format.tables import ImageTable, ImageTables, read_uris
 from toolkit.catalog.format.writing import BlockWriter
+from toolkit.catalog.reading.covariates import read_bases, read_texts
 from toolkit.sources import is_remote, normalize_uri
 
 
-def _uri(written: object, base: str | None) -> str:
-    text = "" if written is None else str(written).strip()
-    if not text or text.lower() == "nan":
-        return ""
-    if base is not None and is_remote(base) and not is_remote(text) and not text.startswith("/"):
+def _uri(written: str, base: str) -> str:
+    """The URI of a path as it was written, which starts from a folder, if that is known."""
+    text = written.strip()
+    if text and base and is_remote(base) and not is_remote(text) and not text.startswith("/"):
         return f"{base.rstrip('/')}/{text}"
-    return normalize_uri(text, base)
+    return normalize_uri(text, base or None) if text else ""
 
 
 @dataclass(frozen=True)
@@ -66,15 +66,12 @@ class RunBlocks:
         """URIs of the files that a covariate names of some rows of a table, ``""`` where it names none.
 
         Relative paths start from the folder of the table in which they were given, as those of the images do; from the
-        working directory if it was no table.
+        working directory where that is not known.
         """
-        written = read_covariate(self._store, column, np.dtype(object), table, rows)
-        base = self._base_of(table, column)
-        return np.array([_uri(one, base) for one in written], dtype=object)
-
-    def _base_of(self, table: ImageTable, column: str) -> str | None:
-        """The folder that the paths of a covariate start from."""
-        return None
+        tables = self._contents.tables()
+        one = ImageTables([table], tables.changes)
+        written, bases = read_texts(self._store, one, column)[rows], read_bases(one, column)[rows]
+        return np.array([_uri(text, base) for text, base in zip(written, bases, strict=True)], dtype=object)
 
     def latest_claim(self, table: ImageTable, block: int) -> Claim | None:
         """The newest claim of a block; None if there is none."""

@@ -11,9 +11,10 @@ from toolkit.catalog.contents import Contents
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.format.records import RunSettings, record_run, record_session
 from toolkit.catalog.format.results import RunResults
-from toolkit.catalog.format.tables import ImageTables, covariate_types
+from toolkit.catalog.format.tables import ImageTables
 from toolkit.catalog.opening import check_catalog
 from toolkit.catalog.provenance import Origin, Session
+from toolkit.catalog.reading.covariates import covariate_names
 from toolkit.catalog.store.objects import open_store
 
 
@@ -30,13 +31,13 @@ class DrivenCatalog:
         """The catalog's tables of images, in the order of their images."""
         return self._contents.tables()
 
+    def covariate_names(self) -> list[str]:
+        """Names of what is known of the images besides their URIs."""
+        return covariate_names(self.store, self.image_tables())
+
     def base_of(self, column: str) -> np.ndarray:
         """The folder that relative paths of a covariate start from: see `Contents.base_of`."""
         return self._contents.base_of(column)
-
-    def covariate_names(self) -> list[str]:
-        """Names of what is known of the images besides their URIs."""
-        return list(dict.fromkeys(name for table in self.image_tables() for name in covariate_types(self.store, table)))
 
     def start_run(self, settings: RunSettings, origin: Origin | None = None) -> str:
         """Enter a run, or find it if the same settings ran before; its id."""

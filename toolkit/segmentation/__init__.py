@@ -1,10 +1,11 @@
 """One image → label map and composition: protocol, tiles, forward, merge; and the reference to check them by."""
 
-from toolkit.segmentation.area import Area, Circle, Ellipse, Mask
+from toolkit.segmentation.area import Area, Circle, Ellipse
 from toolkit.segmentation.batching import is_out_of_memory
 from toolkit.segmentation.errors import PictureError
 from toolkit.segmentation.execution import Execution, Precision
 from toolkit.segmentation.looks import Looks, look_at
+from toolkit.segmentation.mask import Mask
 from toolkit.segmentation.memory import bytes_needed
 from toolkit.segmentation.perspective import perspective_views
 from toolkit.segmentation.projection import Projection

@@ -1,11 +1,9 @@
 """Which pixels of a picture count: not the car's bonnet, nor a watermark, nor what lies around a fisheye's circle."""
 
 import functools
-import hashlib
 import os
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,67 +11,11 @@ import numpy as np
 
 from toolkit import arguments
 from toolkit.segmentation.errors import PictureError
+from toolkit.segmentation.mask import Mask
 from toolkit.segmentation.written import mapping_of, refuse_unknown
-from toolkit.sources import read_image
 
 _WORDS = ("everything", "circle", "ellipse", "opaque")
 _PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-
-
-@dataclass(frozen=True)
-class Mask:
-    """A picture of two values, of which the bright one says what counts. It holds its content, so it travels.
-
-    Make one with `Mask.read` or `Mask.of`.
-    """
-
-    height: int
-    """Pixels."""
-    width: int
-    """Pixels."""
-    content: bytes = field(repr=False)
-    """Its bits, row by row, compressed."""
-
-    @classmethod
-    def of(cls, values: np.ndarray) -> "Mask":
-        """A mask of pixels, numbers or booleans ``(height, width)`` or ``(height, width, 3)``.
-
-        What is above half of the greatest value counts: of 0 and 255 as of 0 and 1 the greater, and JPEG does no harm.
-        """
-        values = np.asarray(values)
-        if values.ndim not in (2, 3) or not values.size:
-            raise ValueError(f"a mask must have shape (height, width) or (height, width, 3), not {values.shape}")
-        grey = values.astype(np.float64) if values.ndim == 2 else values.mean(axis=2)
-        counted = grey > grey.max() / 2
-        height, width = counted.shape
-        return cls(height, width, zlib.compress(np.packbits(counted).tobytes()))
-
-    @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> "Mask":
-        """The mask in a picture's file.
-
-        Raises
-        ------
-        SourceError
-            It cannot be read as an image.
-        """
-        return cls.of(read_image(str(path)))
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """sha256 that is equal where size and pixels are, however they were stored."""
-        size = f"{self.height} {self.width} ".encode()
-        return hashlib.sha256(size + zlib.decompress(self.content)).hexdigest()
-
-    def resized(self, height: int, width: int) -> np.ndarray:
-        """What counts of a picture of that size, bool ``(height, width)``: the mask's nearest pixel says so."""
-        bits = np.unpackbits(np.frombuffer(zlib.decompress(self.content), np.uint8), count=self.height * self.width)
-        counted = bits.view(bool).reshape(self.height, self.width)
-        rows, columns = (
-            (2 * np.arange(side) + 1) * own // (2 * side) for side, own in ((height, self.height), (width, self.width))
-        )
-        nearest: np.ndarray = counted[rows[:, None], columns]
-        return nearest
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ from toolkit.catalog.reading.descriptions import DESCRIPTIONS
 from toolkit.catalog.reading.texts import as_text
 from toolkit.catalog.store.objects import open_store, store_name
 from toolkit.paths import expand
+from toolkit.sources.uris import local_path
 
 PublicationFormat = Literal["zarr", "parquet", "csv", "icechunk"]
 
@@ -51,9 +52,13 @@ def publish_run(
     overwrite: bool = False,
 ) -> None:
     """Publish a run; see `Catalog.publish`."""
-    target = target if isinstance(target, Store) else expand(os.fspath(target))
+    if not isinstance(target, Store):
+        target = expand(os.fspath(target))
+        target = local_path(target) or target
     chosen = _checked_format(target, format)
     write, is_ours, is_folder = _FORMATS[chosen]
+    if chosen == "icechunk":
+        _icechunk()
     if not run.tables.shown.size:
         raise CatalogError(f"there is nothing to publish: {store_name(run.store)} has no images; add some first")
     if not partial and (pending := run.counts()[PENDING]):
@@ -110,7 +115,7 @@ def _write_zarr(publication: Publication, path: Path) -> None:
 
 
 def _write_icechunk(publication: Publication, path: Path) -> None:
-    icechunk = _icechunk(path)
+    icechunk = _icechunk()
     repository = icechunk.Repository.create(icechunk.local_filesystem_storage(str(path)))
     session = repository.writable_session("main")
     _write_arrays(publication, session.store)
@@ -216,7 +221,7 @@ def _is_zarr(path: Path) -> bool:
 def _is_icechunk(path: Path) -> bool:
     if not (path / "refs").is_dir():  # looking for a repository would make folders
         return False
-    icechunk = _icechunk(path)
+    icechunk = _icechunk()
     try:
         repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(path)))
         return is_marked(repository.readonly_session("main").store)
@@ -228,13 +233,13 @@ def _is_file(path: Path) -> bool:
     return path.is_file()
 
 
-def _icechunk(path: Path) -> Any:
+def _icechunk() -> Any:
     try:
         import icechunk
     except ImportError as error:
         raise CatalogError(
-            f"a publication as {path.suffix or path.name} needs the package icechunk, which the extra of that name "
-            "installs: pip install icechunk, or choose .zarr, .parquet or .csv"
+            "a publication as Icechunk needs the package icechunk, which the extra of that name installs: "
+            "pip install icechunk; or choose .zarr, .parquet or .csv"
         ) from error
     return icechunk
 

@@ -43,6 +43,9 @@ def images_with_covariates(
     table = pd.DataFrame(index=pd.RangeIndex(len(listing.uris)))
     if listing.covariates is not None:
         table = listing.covariates.reset_index(drop=True)
+    given = listing.given or listing.uris
+    if GIVEN_URI in table:  # a table of another catalog's images
+        given = table.pop(GIVEN_URI).astype(object).where(lambda texts: texts.notna(), given).map(str).tolist()
     bases: dict[str, str] = {}
     if covariates is not None:
         aligned = _aligned(covariates, listing.uris)
@@ -55,7 +58,7 @@ def images_with_covariates(
     return NewImages(
         listing.uris,
         {str(name): to_column(table[name], texts.get(str(name))) for name in table.columns},
-        listing.given or listing.uris,
+        given,
         listing.base,
         bases,
         is_table=listing.base is not None or listing.covariates is not None,

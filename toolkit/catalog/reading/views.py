@@ -80,7 +80,6 @@ def _results_dataset(
     run: RunResults, images: xr.Dataset, chunks: tuple[int, ...] | None, text_chunks: tuple[int, ...] | None
 ) -> xr.Dataset:
     """Results of a run beside what is known of the images; what is large as dask arrays of chunks, if given."""
-    images = images.rename({name: f"{name} (covariate)" for name in images if name in (*_SHOWN, *DERIVED)})
     fields = [field for field in fields_of(run.settings.options) if field.name in _SHOWN]
     chunks_of_text = {field.name: text_chunks for field in fields if field.dtype is str}
     columns = _columns(run, fields, {field.name: chunks for field in fields if field.per_class} | chunks_of_text)

@@ -20,6 +20,7 @@ from toolkit.catalog.store.durable import DurableLocalStore
 from toolkit.catalog.store.leftovers import is_leftover
 from toolkit.catalog.store.remote import RETRY_SECONDS, RemoteStore
 from toolkit.paths import expand
+from toolkit.sources.uris import local_path
 
 CHECKED_COMPRESSION = ZstdCodec(level=1, checksum=True)
 """Of every array: what was cut off or changed on its way is an error to whoever reads it, not another number."""
@@ -56,6 +57,7 @@ def open_store(
     if not isinstance(location, str | os.PathLike):
         raise TypeError(f"catalog must be a path or a Zarr store, not {type(location).__name__}: {location!r}")
     path = expand(os.fspath(location))
+    path = local_path(path) or path
     if "://" in path:
         return _open_url(path, retry_seconds)
     folder = Path(path).expanduser().absolute()
