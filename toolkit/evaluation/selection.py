@@ -82,7 +82,7 @@ class Selection:
 
 def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | None) -> Selection:
     """Find runs and images in a catalog; parameters and errors as for `toolkit.evaluate`."""
-    wanted = [run_id] if run_id is None or isinstance(run_id, str) else list(run_id)
+    wanted = [run_id] if run_id is None or isinstance(run_id, str) else [getattr(one, "id", one) for one in run_id]
     if not wanted:
         raise EvaluationError("run_id is an empty sequence; give the ids of one or more runs, or None")
     if len(set(wanted)) < len(wanted):
@@ -108,8 +108,7 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
 def _bases_of(cat: "Catalog", column: str, n_images: int) -> Sequence[str | None]:
     """The folder of the table that a covariate came from, per image of the catalog; None where that is not known."""
     base_of = getattr(cat, "base_of", None)
-    bases = None if base_of is None else base_of(column)
-    return [bases] * n_images if bases is None or isinstance(bases, str) else list(bases)
+    return [None] * n_images if base_of is None else [str(base) or None for base in base_of(column)]
 
 
 def _rows(images: Any, uris: Sequence[str]) -> npt.NDArray[np.int64]:
