@@ -274,12 +274,6 @@ class TestWhichImages:
         for targets in ("mask", tmp_path / "table.csv"):
             assert counts(evaluate(described, None, targets)) == {"evaluated": N}
 
-    def test_a_run_may_be_given_as_segment_gave_it(self, own_catalog: tk.Catalog, brightness_model: MakeModel) -> None:
-        run = tk.segment(own_catalog, brightness_model(), tk.Protocol(crop_size=17))
-        run.wait()
-        assert evaluate(own_catalog, run, PREDICTED).attrs["run_id"] == run.id  # type: ignore[arg-type]
-        assert evaluate(own_catalog, [run], PREDICTED).run.values.tolist() == [run.id]  # type: ignore[list-item]
-
     @pytest.mark.parametrize(
         ("images", "message"),
         [

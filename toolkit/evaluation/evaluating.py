@@ -61,8 +61,7 @@ def evaluate(
     cat : Catalog
         The catalog that holds the label maps.
     run_id : str, sequence of str, or None
-        The run, or what `segment` gave; the newest if None. Several are measured on the same images: those that are
-        done in all of them.
+        The run; the newest if None. Several are measured on the same images: those that are done in all of them.
     targets : str, path, mapping, pandas.Series or DataFrame, sequence, or callable
         Where the mask of an image is:
 
@@ -162,7 +161,6 @@ def evaluate(
     >>> result = evaluate(cat, None, "gtFine/val", dataset="cityscapes-35")  # doctest: +SKIP
     >>> float(result.mIoU), result.iou.sel(class_name="road")  # doctest: +SKIP
     """
-    run_id = getattr(run_id, "id", run_id)  # the handle of a run
     choice("on_missing", on_missing, get_args(OnMissing))
     choice("other_predictions", other_predictions, get_args(OtherPredictions))
     if border_width is not None and other_predictions == "ignored":

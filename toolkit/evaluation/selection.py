@@ -82,7 +82,7 @@ class Selection:
 
 def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | None) -> Selection:
     """Find runs and images in a catalog; parameters and errors as for `toolkit.evaluate`."""
-    wanted = [run_id] if run_id is None or isinstance(run_id, str) else [getattr(one, "id", one) for one in run_id]
+    wanted = [run_id] if run_id is None or isinstance(run_id, str) else list(run_id)
     if not wanted:
         raise EvaluationError("run_id is an empty sequence; give the ids of one or more runs, or None")
     if len(set(wanted)) < len(wanted):
