@@ -12,4 +12,4 @@ from .models import (
 from .runs import Estimate as Estimate, Progress as Progress, Run as Run, estimate as estimate, segment as segment
 from .scenes import generate_scene as generate_scene, write_scenes as write_scenes
 from .segmentation import Protocol as Protocol, plan as plan, segment_image as segment_image
-from .sources import ReadLimits as ReadLimits
+from .sources import Listing as Listing, ReadLimits as ReadLimits, list_images as list_images

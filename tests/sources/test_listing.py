@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import toolkit
 from toolkit.sources import NoImagesError, list_images, normalize_uri
 
 
@@ -77,8 +78,144 @@ def test_a_folder_that_cannot_be_read_is_warned_of(tmp_path: Path, monkeypatch: 
 
 def test_a_directory_without_images_is_an_error(tmp_path: Path) -> None:
     touch(tmp_path, "notes.txt")
-    with pytest.raises(NoImagesError, match=r"images: .*\.jpg \.jpeg \.png .* in this folder"):
+    with pytest.raises(
+        NoImagesError, match=r"images: .*\.jpg \.jpeg .*\.png .* in this folder \(1 file was left out: 1 \.txt\)"
+    ):
         list_images(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".JPE", ".jif", ".dib", ".mpo"])
+def test_rarer_suffixes_of_formats_that_are_read_are_listed(tmp_path: Path, suffix: str) -> None:
+    expected = touch(tmp_path, f"a{suffix}")
+    assert list_images(tmp_path).uris == expected
+
+
+FOREIGN = [
+    "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg",
+    ".thumbnails/normal/a.png",
+    ".@__thumb/default_a.jpg",
+    "#recycle/a.jpg",
+    "@Recycle/a.jpg",
+    "$RECYCLE.BIN/S-1-5/$RABC.jpg",
+    ".Trash-1000/files/a.jpg",
+    ".Trashes/501/a.jpg",
+    "#snapshot/2024/photos/a.jpg",
+    ".snapshot/hourly/a.jpg",
+    "~snapshot/hourly/a.jpg",
+    ".zfs/snapshot/x/a.jpg",
+    "@Recently-Snapshot/x/a.jpg",
+    "System Volume Information/a.jpg",
+    "__MACOSX/photos/._a.jpg",
+    "lost+found/#123.jpg",
+    ".dropbox.cache/a.jpg",
+    ".stversions/a~2024.jpg",
+    ".sync/Archive/a.jpg",
+    ".AppleDouble/a.jpg",
+    "2024/@eaDir/a.jpg/x.jpg",
+    "2024/@EADIR/x.jpg",
+    "._a.jpg",
+    "2024/.a.jpg.icloud",
+]
+
+
+@pytest.mark.parametrize("foreign", FOREIGN)
+@pytest.mark.filterwarnings("ignore:images. 1 file was left out")
+@pytest.mark.parametrize("images", ["photos", "photos/**", "photos/**/*.jpg"])
+def test_what_no_camera_made_is_left_out(
+    tmp_path: Path, foreign: str, images: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (expected,) = touch(tmp_path, "photos/2024/a.jpg")
+    touch(tmp_path, f"photos/{foreign}")
+    assert list_images(images).uris == [expected]
+
+
+@pytest.mark.parametrize("foreign", ["@eaDir", "#recycle", "__MACOSX", ".snapshot", "lost+found"])
+def test_a_foreign_folder_that_is_named_is_listed(tmp_path: Path, foreign: str) -> None:
+    expected = touch(tmp_path, f"{foreign}/below/a.jpg")
+    assert list_images(tmp_path / foreign).uris == expected
+    assert list_images(f"{tmp_path}/{foreign}/**/*.jpg").uris == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["thumbs/a.jpg", "a (conflicted copy 2024-01-01).jpg", "a.sync-conflict-1.jpg", "a (1).jpg", "recycling/a.jpg"],
+)
+def test_what_a_person_may_have_made_is_listed(tmp_path: Path, name: str) -> None:
+    expected = touch(tmp_path, name)
+    assert list_images(tmp_path).uris == expected
+
+
+def test_what_was_left_out_is_said_once_by_reason_and_count(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", *(f"@eaDir/{n}.jpg" for n in range(20)), *(f"{n}.MP4" for n in range(4)), "notes", ".x")
+    with pytest.warns(UserWarning, match=r"images: 26 files were left out") as caught:
+        listing = list_images(tmp_path)
+    assert len(caught) == 1
+    assert "26 files were left out: 20 thumbnails in @eaDir, 4 .mp4, 1 " in str(caught[0].message)
+    assert {reason: len(files) for reason, files in listing.left_out.items()} == {
+        "thumbnails in @eaDir": 20,
+        ".mp4": 4,
+        "without a suffix": 1,
+        "hidden": 1,
+    }
+    assert str(tmp_path / "0.MP4") in listing.left_out[".mp4"]
+    assert "26 files were left out" in listing.describe()
+
+
+def test_rare_kinds_of_what_was_left_out_are_counted_together(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", *(f"{n}.kind{n}" for n in range(9)))
+    with pytest.warns(UserWarning, match=r"9 files were left out: 1 \.kind0, .* 1 \.kind5, 3 of other kinds;"):
+        assert len(list_images(tmp_path).left_out) == 9
+
+
+def test_hidden_files_and_those_of_desktops_alone_are_no_news(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg", ".DS_Store", "Thumbs.db", "desktop.ini", "._a.jpg", ".hidden/b.jpg")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        listing = list_images(tmp_path)
+    assert {reason: len(files) for reason, files in listing.left_out.items()} == {"files of desktops": 4, "hidden": 1}
+
+
+def test_what_a_folder_without_images_holds_is_said(tmp_path: Path) -> None:
+    touch(tmp_path, "a.mp4", "b.heic", "c.heic")
+    with pytest.raises(NoImagesError, match=r"3 files were left out: 2 \.heic, 1 \.mp4"):
+        list_images(tmp_path)
+
+
+# What was given
+
+
+def test_paths_of_a_directory_are_given_below_it(tmp_path: Path) -> None:
+    touch(tmp_path, "b/c/2.png", "a.jpg")
+    listing = list_images(tmp_path)
+    assert listing.given == ["a.jpg", "b/c/2.png"]
+    assert listing.base is None
+
+
+def test_paths_of_a_pattern_are_given_below_what_it_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path, "photos/2023/a.jpg", "photos/2024/a.jpg")
+    monkeypatch.chdir(tmp_path)
+    for pattern in ("photos/**/*.jpg", "photos/20*/a.jpg", f"{tmp_path}/photos/2[0-9]*/*"):
+        assert list_images(pattern).given == ["2023/a.jpg", "2024/a.jpg"]
+    assert list_images("*/2023/a.jpg").given == ["photos/2023/a.jpg"]
+
+
+def test_elements_and_cells_are_given_as_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = ["./a.jpg", "sub/../b.jpg", "s3://bucket/c.jpg", "a.jpg"]
+    assert list_images([*written, Path("d.jpg")]).given == [*written[:3], "d.jpg"]
+    assert list_images(pd.DataFrame({"uri": written})).given == written[:3]
+    assert list_images(pd.DataFrame({"uri": written})).base == str(tmp_path)
+
+
+def test_a_listing_is_given_back(tmp_path: Path) -> None:
+    touch(tmp_path, "a.jpg")
+    listing = list_images(tmp_path)
+    assert list_images(listing) is listing
+
+
+def test_listing_is_public() -> None:
+    assert toolkit.list_images is list_images
 
 
 # Patterns and single files
@@ -184,6 +321,13 @@ def test_another_type_is_an_error(images: object) -> None:
 def test_an_element_of_another_type_is_an_error_that_names_it() -> None:
     with pytest.raises(TypeError, match=r"images: element 1 .*None"):
         list_images(["a.jpg", None])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("name", ["photos.csv", "photos.xlsx", "list.txt", "photos"])
+def test_a_list_of_nothing_but_a_table_or_folder_is_an_error(tmp_path: Path, name: str) -> None:
+    touch(tmp_path, "photos/a.jpg")
+    with pytest.raises(NoImagesError, match=f"nothing but '.*{name}', which is no image; give it by itself"):
+        list_images([tmp_path / name])
 
 
 def test_an_empty_element_is_an_error_that_names_it() -> None:

@@ -53,6 +53,20 @@ class TestS3:
         with pytest.raises(NoImagesError, match="no files"):
             list_images(f"{photos}/nowhere")
 
+    def test_what_no_camera_made_is_left_out_and_counted(self, photos: str) -> None:
+        store = from_url(f"s3://{BUCKET}", client_options={"allow_http": True})
+        for name in ("@eaDir/a.jpg/x.jpg", "below/@eaDir/d.png/x.jpg", "__MACOSX/._a.jpg", "a.mp4"):
+            obstore.put(store, f"nas/{name}", b"x")
+        obstore.put(store, "nas/below/a.jpg", b"x")
+        folder = f"s3://{BUCKET}/nas"
+        with pytest.warns(UserWarning, match="2 thumbnails in @eaDir, 1 "):
+            listing = list_images(folder)
+        assert listing.given == ["below/a.jpg"]
+        assert set(listing.left_out) == {"thumbnails in @eaDir", "in __MACOSX", ".mp4"}
+        assert list_images(f"{folder}/@eaDir").given == ["a.jpg/x.jpg"]
+        with pytest.warns(UserWarning, match="were left out"):
+            assert list_images(f"{folder}/**/*.jpg").given == ["below/a.jpg"]
+
     def test_what_is_missing_or_too_large(self, photos: str) -> None:
         with pytest.raises(SourceError) as caught:
             read_bytes(f"{photos}/none.jpg")

@@ -75,6 +75,33 @@ def test_many_threads_share_a_connection(ssh: SshServer, small_photos: list[Path
 
 
 class TestListing:
+    def test_what_no_camera_made_is_left_out_and_counted(self, ssh: SshServer, files: Path) -> None:
+        for name in (
+            "@eaDir/a.jpg/x.jpg",
+            "@eaDir/b.jpg/x.jpg",
+            "below/#recycle/a.jpg",
+            ".snapshot/x/a.jpg",
+            "Thumbs.db",
+        ):
+            (files / name).parent.mkdir(parents=True, exist_ok=True)
+            (files / name).touch()
+        with pytest.warns(UserWarning, match="2 thumbnails in @eaDir"):
+            listing = list_images(ssh.uri(files))
+        assert not any("eaDir" in uri or "recycle" in uri or "snapshot" in uri for uri in listing.uris)
+        assert {reason: len(found) for reason, found in listing.left_out.items()} == {
+            "thumbnails in @eaDir": 2,
+            "deleted in #recycle": 1,
+            "snapshots in .snapshot": 1,
+            "files of desktops": 1,
+            "hidden": 2,
+            ".txt": 1,
+        }
+        assert list_images(ssh.uri(f"{files}/@eaDir")).given == ["a.jpg/x.jpg", "b.jpg/x.jpg"]
+
+    def test_paths_are_given_below_the_folder_as_people_know_them(self, ssh: SshServer, files: Path) -> None:
+        assert "ünïcode.PNG" in list_images(ssh.uri(files)).given
+        assert list_images(ssh.uri(f"{files}/below/**/*.jpg")).given == ["deep/e.jpg"]
+
     def test_a_folder(self, ssh: SshServer, files: Path) -> None:
         uris = list_images(ssh.uri(files)).uris
         expected = ["a.jpg", "b%20c%23d%25.jpg", "empty.jpg", "large.bmp", "%C3%BCn%C3%AFcode.PNG", "below/deep/e.jpg"]

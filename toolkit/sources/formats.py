@@ -5,10 +5,16 @@ import struct
 ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 """The formats that are decoded, by Pillow's names."""
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+IMAGE_SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo"),
+    *(".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"),
+)
 """The suffixes, in lower case, that files of these formats go by."""
 
-OTHER_PICTURE_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".dng", ".cr2", ".nef", ".arw", ".ppm")
+OTHER_PICTURE_SUFFIXES = (
+    *(".gif", ".apng", ".heic", ".heif", ".hif", ".avif", ".jp2", ".j2k", ".jxl", ".ppm"),
+    *(".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw", ".raw"),
+)
 """Suffixes of pictures that people may expect to be read, and that are not."""
 
 SELF_DELIMITING_FORMATS = ("JPEG", "PNG")

@@ -1,6 +1,6 @@
 """Files of this machine: regular files only, never more bytes than the cap."""
 # os.path throughout: pathlib rewrites what was written, and raises where os.path answers no.
-# ruff: noqa: PTH114, PTH115, PTH116, PTH118
+# ruff: noqa: PTH114, PTH115, PTH116, PTH118, PTH208
 
 import os
 import stat
@@ -8,7 +8,8 @@ import warnings
 from collections.abc import Iterator
 
 from toolkit.sources.errors import SourceError, too_many_bytes
-from toolkit.sources.source import Source
+from toolkit.sources.foreign import is_counted, reason_for_file, reason_for_folder
+from toolkit.sources.source import Found, Source
 from toolkit.sources.uris import LOCAL_SCHEME, local_path
 
 
@@ -31,7 +32,7 @@ class LocalSource(Source):
         except ValueError as error:  # a NUL byte or a surrogate in the name
             raise SourceError("missing", uri, f"no file can have this name: {error}") from error
 
-    def walk(self, folder: str, stall_seconds: float) -> Iterator[str]:
+    def walk(self, folder: str, stall_seconds: float) -> Iterator[Found]:
         """Paths of all files below a folder; links to folders are followed, each folder once. Warns of what it cannot
         enter."""
         visited: set[str] = set()
@@ -41,8 +42,21 @@ class LocalSource(Source):
                 subfolders.clear()
                 continue
             visited.add(real)
-            subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
-            yield from (os.path.join(inside, name) for name in sorted(files) if not name.startswith("."))
+            yield from (Found(os.path.join(inside, name), reason_for_file(name)) for name in sorted(files))
+            reasons = {name: reason_for_folder(name) for name in sorted(subfolders)}
+            subfolders[:] = [name for name, reason in reasons.items() if not reason]
+            for name, reason in reasons.items():
+                if reason:
+                    yield from (Found(path, reason) for path in _not_entered(os.path.join(inside, name), reason))
+
+
+def _not_entered(folder: str, reason: str) -> list[str]:
+    """What lies in a foreign folder, and no deeper; the folder itself where that is not looked at."""
+    try:
+        names = sorted(os.listdir(folder)) if is_counted(reason) else None
+    except OSError:
+        names = None
+    return [f"{folder}/"] if names is None else [os.path.join(folder, name) for name in names]
 
 
 def _path_of(uri: str) -> str:

@@ -7,8 +7,9 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from toolkit.sources.errors import AccessError, SourceError, UnreachableError, too_many_bytes
+from toolkit.sources.foreign import reason_for_path
 from toolkit.sources.object_stores import Meaning, connect, meaning_of
-from toolkit.sources.source import Source
+from toolkit.sources.source import Found, Source
 
 _CONNECT_SECONDS = 15.0
 _MOST_SECONDS = 3600.0  # for a whole object, as long as some of it comes all the time
@@ -31,14 +32,15 @@ class ObjectSource(Source):
                 raise too_many_bytes(uri, f"{size} bytes", max_bytes)
             return bytes(found.bytes())
 
-    def walk(self, folder: str, stall_seconds: float) -> Iterator[str]:
-        """URIs of all objects below a path, page by page, sorted within each; hidden ones are left out."""
+    def walk(self, folder: str, stall_seconds: float) -> Iterator[Found]:
+        """All objects below a path, page by page, sorted within each."""
         with self._opened(folder, stall_seconds) as (store, path, root):
             import obstore
 
-            for page in obstore.list(store, path.rstrip("/") or None):
+            above = path.rstrip("/")
+            for page in obstore.list(store, above or None):
                 names = sorted(str(entry["path"]) for entry in page)
-                yield from (f"{root}/{name}" for name in names if not any(p.startswith(".") for p in name.split("/")))
+                yield from (Found(f"{root}/{name}", reason_for_path(name[len(above) :].lstrip("/"))) for name in names)
 
     def version(self, uri: str, stall_seconds: float) -> str:
         """Entity tag, size and time of change."""

@@ -17,7 +17,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote, unquote, urlsplit
 
 from toolkit.sources.errors import AccessError, SourceError, UnreachableError, too_many_bytes
-from toolkit.sources.source import Source
+from toolkit.sources.foreign import is_counted, reason_for_file, reason_for_folder
+from toolkit.sources.source import Found, Source
 
 CONFIG_VARIABLE = "SEGSCAPE_SSH_CONFIG"
 """Environment variable with the path of an OpenSSH configuration file to use instead of ``~/.ssh/config``."""
@@ -142,7 +143,7 @@ def _more_time(patience: asyncio.Timeout, stall_seconds: float) -> None:
     patience.reschedule(asyncio.get_running_loop().time() + stall_seconds)
 
 
-async def _next(listing: AsyncIterator[list[str]]) -> list[str] | None:
+async def _next(listing: AsyncIterator[list[Found]]) -> list[Found] | None:
     return await anext(listing, None)
 
 
@@ -171,8 +172,8 @@ class SftpSource(Source):
         """The bytes of a file; its size is looked at first."""
         return _run(self._read(uri, max_bytes, stall_seconds))
 
-    def walk(self, folder: str, stall_seconds: float) -> Iterator[str]:
-        """URIs of all files below a folder, folder by folder, sorted; hidden ones are left out."""
+    def walk(self, folder: str, stall_seconds: float) -> Iterator[Found]:
+        """All files below a folder, folder by folder, sorted."""
         listing = self._walk(folder, stall_seconds)
         while (names := _run(_next(listing))) is not None:
             yield from names
@@ -224,14 +225,15 @@ class SftpSource(Source):
             status = await client.stat(path)
             return f"{status.size} {status.mtime} {status.mtime_ns}"
 
-    async def _walk(self, uri: str, stall_seconds: float) -> AsyncIterator[list[str]]:
+    async def _walk(self, uri: str, stall_seconds: float) -> AsyncIterator[list[Found]]:
         server, path = self._server(uri)
         folders = [path.rstrip("/") or "/"]
         visited: set[str] = set()
         while folders:
             folder = folders.pop()
-            files: list[str] = []
+            files: list[tuple[str, str]] = []
             below: list[str] = []
+            foreign: list[tuple[str, str]] = []
             async with _using(server, uri, stall_seconds) as client, asyncio.timeout(stall_seconds) as patience:
                 real = str(await client.realpath(folder))
                 if real in visited:  # a link to a folder above it would never end
@@ -240,12 +242,31 @@ class SftpSource(Source):
                 async for entry in client.scandir(folder):
                     _more_time(patience, stall_seconds)
                     name = str(entry.filename)
-                    if name.startswith("."):
+                    if name in (".", ".."):
                         continue
                     inside = posixpath.join(folder, name)
                     kind = entry.attrs.type
                     if kind == _LINK:
                         kind = _FOLDER if await client.isdir(inside) else _FILE
-                    (below if kind == _FOLDER else files).append(inside)
+                    if kind != _FOLDER:
+                        files.append((inside, reason_for_file(name)))
+                    elif reason := reason_for_folder(name):
+                        foreign.append((inside, reason))
+                    else:
+                        below.append(inside)
+                for inside, reason in foreign:
+                    _more_time(patience, stall_seconds)
+                    files += [(path, reason) for path in await _not_entered(client, inside, reason)]
             folders += sorted(below, reverse=True)
-            yield [f"sftp://{server.address}{quote(file)}" for file in sorted(files)]
+            yield [Found(f"sftp://{server.address}{quote(file)}", reason) for file, reason in sorted(files)]
+
+
+async def _not_entered(client: Any, folder: str, reason: str) -> list[str]:
+    """What lies in a foreign folder, and no deeper; the folder itself where that is not looked at."""
+    import asyncssh
+
+    if is_counted(reason):
+        with contextlib.suppress(asyncssh.SFTPError):
+            names = [str(name) for name in await client.listdir(folder)]
+            return [posixpath.join(folder, name) for name in names if name not in (".", "..")]
+    return [f"{folder}/"]

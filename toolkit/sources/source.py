@@ -2,7 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
+
+
+class Found(NamedTuple):
+    """A file that a walk came across, or a folder that it did not enter."""
+
+    uri: str
+    reason: str = ""
+    """Why it is none that a person wants (`toolkit.sources.foreign`); "" if it may be."""
 
 
 class Source(ABC):
@@ -20,8 +28,8 @@ class Source(ABC):
         """The bytes of a file, possibly none; `SourceError` ``too_large`` for more than ``max_bytes``."""
 
     @abstractmethod
-    def walk(self, folder: str, stall_seconds: float) -> Iterator[str]:
-        """URIs of all files below a folder, sorted folder by folder; what is hidden is left out."""
+    def walk(self, folder: str, stall_seconds: float) -> Iterator[Found]:
+        """All files below a folder, sorted folder by folder; hidden and foreign folders are not entered."""
 
     def version(self, uri: str, stall_seconds: float) -> str:
         """What changes whenever the file does, so that copies can be kept; empty where nothing tells."""

@@ -5,6 +5,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from toolkit.sources.errors import SourceError
 from toolkit.sources.objects import ObjectSource
+from toolkit.sources.source import Found
 
 
 class WebSource(ObjectSource):
@@ -12,7 +13,7 @@ class WebSource(ObjectSource):
 
     schemes = ("http", "https")
 
-    def walk(self, folder: str, stall_seconds: float) -> Iterator[str]:
+    def walk(self, folder: str, stall_seconds: float) -> Iterator[Found]:
         """Refuse: there is nothing to list."""
         raise SourceError("unreadable", folder, "web servers have no lists of files; give a table of the images' URIs")
 
