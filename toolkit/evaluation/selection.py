@@ -97,7 +97,7 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
             covariates = {
                 str(name): column.values
                 for name, column in table.coords.items()
-                if column.dims == ("image",) and name not in ("image", "uri")
+                if column.dims == ("image",) and name not in ("image", "uri", "given_uri")
             }
         names = tuple(map(str, table.class_name.values))
         runs.append(SelectedRun(str(table.attrs["run_id"]), str(table.attrs["model"]), names, table.status.values))
