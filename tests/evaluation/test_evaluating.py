@@ -263,6 +263,17 @@ class TestWhichImages:
         with pytest.raises(EvaluationError, match="a set has no order"):
             evaluate(catalog, run_id, MASKS[:2], images={3, 1})
 
+    @pytest.mark.skipif(not hasattr(tk.Catalog, "base_of"), reason="catalogs do not keep the folders of tables yet")
+    def test_relative_paths_in_a_covariate_start_from_its_tables_folder(
+        self, photos: Path, masks: Path, tmp_path: Path, brightness_model: MakeModel, segment: Segment
+    ) -> None:
+        rows = [f"{photos}/{number}.png,masks/{number}.png" for number in range(N)]
+        (tmp_path / "table.csv").write_text("\n".join(["uri,mask", *rows, ""]))
+        described = tk.Catalog.create(tmp_path / "described.zarr", tmp_path / "table.csv")
+        segment(described, brightness_model())
+        for targets in ("mask", tmp_path / "table.csv"):
+            assert counts(evaluate(described, None, targets)) == {"evaluated": N}
+
     @pytest.mark.parametrize(
         ("images", "message"),
         [

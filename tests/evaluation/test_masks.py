@@ -198,3 +198,27 @@ class TestRefusals:
         monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", None)
         limits = ReadLimits(max_pixels=HEIGHT * WIDTH - 1)
         assert code_of(tmp_path, data, f"{WIDTH} × {HEIGHT} pixels", limits=limits) == "too_large"
+
+
+PALETTE = {0: (128, 64, 128), 1: (70, 130, 180), 2: (107, 142, 35), 7: (0, 0, 142)}
+
+
+class TestPalettes:
+    def read(self, tmp_path: Path, colors: list[tuple[int, int, int]]) -> np.ndarray:
+        image = Image.fromarray(np.array([[0, 1, 2], [2, 1, 255]], np.uint8), "P")
+        image.putpalette([part for color in colors for part in color] + [255] * 3 * (256 - len(colors)))
+        return read(tmp_path, saved(image), palette=PALETTE)
+
+    def test_values_that_were_renumbered_are_said(self, tmp_path: Path) -> None:
+        with pytest.warns(
+            UserWarning, match=r"stores the value 0 but draws it in the colour of 7, \(0, 0, 142\): values"
+        ):
+            values = self.read(tmp_path, [PALETTE[7], PALETTE[0], PALETTE[1]])
+        assert values.tolist() == [[0, 1, 2], [2, 1, 255]]
+
+    @pytest.mark.parametrize("colors", [[PALETTE[0], PALETTE[1], PALETTE[2]], [(0, 0, 0), PALETTE[0], (0, 128, 0)]])
+    def test_not_so_their_own_colours_and_those_of_another_use(
+        self, tmp_path: Path, colors: list[tuple[int, int, int]], recwarn: pytest.WarningsRecorder
+    ) -> None:
+        self.read(tmp_path, colors)
+        assert not [warning for warning in recwarn if "draws it" in str(warning.message)]

@@ -1,6 +1,6 @@
 """What the values or colours of a mask stand for: from what a file stores to indices of classes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +27,8 @@ class MaskEncoding:
     """Channel that holds the class where a mask has several; None: masks have one."""
     ignores_unknown: bool = False
     """Whether what stands for no class is ignored; else it is an error."""
+    palette: Mapping[int, tuple[int, int, int]] | None = None
+    """Customary colour of each stored value, where values are stored and there are such."""
 
     @classmethod
     def plain(cls, n_classes: int, ignore_index: int | None = None) -> "MaskEncoding":
@@ -51,6 +53,7 @@ class MaskEncoding:
             colors=colors,
             channel=None if colors else label_format.channel,
             ignores_unknown=dataset.ignore_index is not None,
+            palette=None if colors else dict(zip(stored, dataset.palette, strict=True)),
         )
 
 

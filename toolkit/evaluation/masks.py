@@ -1,5 +1,8 @@
 """The masks of a data set, read exactly: the values that the file stores, never colours made of them, never resized."""
 
+import io
+import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +18,9 @@ from toolkit.sources.reading import DEFAULT_LIMITS
 MASK_SUFFIXES = (".png", ".tif", ".tiff")
 """Suffixes, in lower case, of the files that can be masks."""
 
+Color = tuple[int, int, int]
+"""Red, green and blue, 0 to 255."""
+
 _ALLOWED = "masks are PNG or losslessly compressed TIFF files"
 _LOSSLESS_TIFF = ("raw", "packbits", "tiff_lzw", "tiff_adobe_deflate", "tiff_deflate", "lzma", "zstd")
 _LOSSY = ("JPEG", "WEBP", "HEIC", "AVIF", "JPEG 2000", "JPEG XL")
@@ -22,7 +28,12 @@ _PNG_GREY = 0
 
 
 def read_mask(
-    uri: str, *, channel: int | None = None, colors: bool = False, limits: ReadLimits = DEFAULT_LIMITS
+    uri: str,
+    *,
+    channel: int | None = None,
+    colors: bool = False,
+    palette: Mapping[int, Color] | None = None,
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> np.ndarray:
     """Read the values that a mask file stores.
 
@@ -35,6 +46,9 @@ def read_mask(
         Which channel, in the order of the file, if it has several; None: it must have one.
     colors : bool
         Give colours instead of values; those of its palette if it has one.
+    palette : mapping of int to (int, int, int), optional
+        Red, green and blue of each value, where that is customary. Warns where a file that has a palette draws its
+        values in these colours, but in those of other values: whoever saved it may have renumbered them.
     limits : ReadLimits
         Caps on bytes and pixels.
 
@@ -71,6 +85,8 @@ def read_mask(
         code = "truncated" if ends_early(format_name, data) else "corrupt"
         reason = f"cannot be decoded ({type(error).__name__}: {error}); copy it again"
         raise SourceError(code, uri, f"starts as a {format_name} and {reason}") from error
+    if palette is not None and image.mode == "P":
+        _warn_of_other_colors(image, values, palette, uri)
     if ends_early(format_name, data):
         raise SourceError("truncated", uri, f"is a {format_name} whose end is missing; copy it again")
     return values
@@ -128,6 +144,23 @@ def _values(image: ImageFile.ImageFile, data: bytes, uri: str, channel: int | No
     if channel >= values.shape[2]:
         raise SourceError("unsupported_format", uri, f"has {values.shape[2]} channels, none with number {channel}")
     return np.ascontiguousarray(values[..., channel])
+
+
+def _warn_of_other_colors(
+    image: ImageFile.ImageFile, values: np.ndarray, palette: Mapping[int, Color], uri: str
+) -> None:
+    flat = image.getpalette("RGB") or []
+    drawn = {value: tuple(flat[3 * value : 3 * value + 3]) for value in np.unique(values).tolist() if value in palette}
+    moved = {value: color for value, color in drawn.items() if color != tuple(palette[value])}
+    # All of them, since a palette of another use can have one or the other colour in common.
+    if moved and set(drawn.values()) <= {tuple(color) for color in palette.values()}:
+        value, color = next(iter(moved.items()))
+        meant = next(other for other, its_color in palette.items() if tuple(its_color) == color)
+        warnings.warn(
+            f"{uri}: stores the value {value} but draws it in the colour of {meant}, {color}: values count; if the "
+            "colours are right, the mask was renumbered when it was saved: save the class values as grey",
+            stacklevel=2,
+        )
 
 
 def _all_16_bits(image: ImageFile.ImageFile, data: bytes, uri: str) -> np.ndarray:

@@ -108,8 +108,7 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
 def _bases_of(cat: "Catalog", column: str, n_images: int) -> Sequence[str | None]:
     """The folder of the table that a covariate came from, per image of the catalog; None where that is not known."""
     base_of = getattr(cat, "base_of", None)
-    bases = None if base_of is None else base_of(column)
-    return [bases] * n_images if bases is None or isinstance(bases, str) else list(bases)
+    return [None] * n_images if base_of is None else [str(base) or None for base in base_of(column)]
 
 
 def are_several(run_id: object) -> TypeGuard[Iterable[Any]]:

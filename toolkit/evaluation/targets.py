@@ -24,7 +24,7 @@ from toolkit.models import DatasetDescriptor
 from toolkit.sources import list_images, normalize_uri
 from toolkit.sources.reading import DEFAULT_LIMITS
 from toolkit.sources.registry import source_of
-from toolkit.sources.tables import TABLE_SUFFIXES
+from toolkit.sources.table_files import TABLE_SUFFIXES
 from toolkit.sources.uris import is_remote
 
 if TYPE_CHECKING:
@@ -152,7 +152,9 @@ def _masks_below(directory: str) -> Iterator[MaskFile]:
     directory = normalize_uri(directory).rstrip("/") or "/"
     n_named = len(split(directory))
     for file in source_of(directory).walk(directory, DEFAULT_LIMITS.stall_seconds):
-        uri = normalize_uri(file)
+        if file.reason:  # a thumbnail, a folder of a recycle bin and the like
+            continue
+        uri = normalize_uri(file.uri)
         n_found = len(split(uri)[:-1]) - n_named
         yield MaskFile(uri, (False,) * n_named + (True,) * n_found)
 
@@ -201,10 +203,7 @@ def _of_table(path: str, images: ImagesOfTargets) -> TargetFinder:
     if listing.covariates is None:
         raise EvaluationError(f"targets: {path} has no column of masks; it needs the columns 'uri' and {_COLUMN!r}")
     column = _column_of_targets(listing.covariates.set_axis(listing.uris))
-    base = (
-        getattr(listing, "base", None) or (path if is_remote(path) else normalize_uri(path)).rpartition("/")[0] or "/"
-    )
-    return _of_mapping(dict(column), images, base, f"the table {path!r}")
+    return _of_mapping(dict(column), images, listing.base, f"the table {path!r}")
 
 
 def _of_mapping(

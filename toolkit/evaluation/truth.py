@@ -88,7 +88,13 @@ class Truth:
         name = f"{target if isinstance(target, str) else 'the array given'}, mask of {uri}"
         encoding = self.decoder.encoding
         if isinstance(target, str):
-            target = read_mask(target, channel=encoding.channel, colors=encoding.colors, limits=self.limits)
+            target = read_mask(
+                target,
+                channel=encoding.channel,
+                colors=encoding.colors,
+                palette=encoding.palette,
+                limits=self.limits,
+            )
         try:
             indices, strange = self.decoder.decode_with_strange(target)
         except EvaluationError as error:
