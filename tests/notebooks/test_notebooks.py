@@ -192,6 +192,18 @@ class TestSegment:
             list(run_cells(SEGMENT, values))
         assert tk.Catalog.open(tmp_path / "demo.zarr").errors()["error"].tolist() == ["too_large"] * 3
 
+    def test_what_counts_belongs_to_the_run(self, folder: Path, tmp_path: Path) -> None:
+        values = {"images": folder / "photos", "catalog": tmp_path / "demo.zarr", **TINY, "area": "{bottom: 0.25}"}
+        list(run_cells(SEGMENT, values))
+        np.testing.assert_allclose(tk.Catalog.open(tmp_path / "demo.zarr").to_xarray().valid_fraction, 0.75)
+
+    def test_columns_of_a_table_are_what_people_say(self, folder: Path, tmp_path: Path) -> None:
+        rows = "".join(f"{photo},1\n" for photo in sorted((folder / "photos").iterdir()))
+        (tmp_path / "table.csv").write_text(f"uri,tile\n{rows}", encoding="utf-8")
+        values = {"images": tmp_path / "table.csv", "catalog": tmp_path / "demo.zarr", **TINY, "types": "{tile: text}"}
+        list(run_cells(SEGMENT, values))
+        assert tk.Catalog.open(tmp_path / "demo.zarr").images().tile.values.tolist() == ["1"] * 3
+
     def test_an_image_that_failed_is_named_with_its_reason(self, segmented_on_engines: Ran) -> None:
         assert any("3 of 4 images done, 1 failed" in text for text in segmented_on_engines.texts("text/plain"))
         assert any("gone.jpg" in text and "missing" in text for text in segmented_on_engines.texts("text/html"))
@@ -363,6 +375,9 @@ class TestRefusals:
             ("fields", "{merge: nope}", "merge must be one of 'probabilities', 'logits', not 'nope'"),
             ("fields", "{blend: nope}", "blend must be one of 'constant', 'gaussian', not 'nope'"),
             ("model", "nope", "model 'nope': no such name, no such directory"),
+            ("types", "{scene: text}", "which is no table; leave types out"),
+            ("area", "circel", "did you mean 'circle'"),
+            ("projection", "equirectangula", "did you mean 'equirectangular'"),
             ("max_megapixels", "0", "max_pixels must be a whole number of at least 1, not 0"),
             ("max_megabytes", "0", "max_bytes must be a whole number of at least 1, not 0"),
             ("catalog", "", "no catalog was given for images='.*', or -p catalog data_catalog/"),

@@ -72,7 +72,9 @@ def project(
     (samples / "samples.csv").write_text("uri,scene\n" + "".join(rows), encoding="utf-8")
     demo = tk.Catalog.create(tmp_path / "data_catalog" / "demo.zarr", samples / "samples.csv")
     tk.segment(demo, "deeplabv3-mobilenetv2-voc", small_protocol).wait()
-    make_photos(tmp_path / "photos", 3)
+    photos = make_photos(tmp_path / "photos", 3)
+    photos[0].rename(photos[0].with_name("blurred.jpg"))
+    (tmp_path / "photos" / "survey.csv").write_text(f"uri,score\n{photos[1].name},0.5\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -1,5 +1,6 @@
 """The sections of the report: what a person must find there, and a line where there is nothing."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from PIL import Image
 
+import toolkit as tk
 from toolkit.catalog import Catalog
 from toolkit.widgets import report
 from toolkit.widgets.note import Note
@@ -65,12 +68,19 @@ def test_of_many_photos_without_it_some_are_named(make_results: MakeResults) -> 
     assert section[-1] == "No scene: 5 photos (3.jpg, 4.jpg, 5.jpg, …)."
 
 
-def test_flags_name_blank_pictures_and_duplicates(make_results: MakeResults) -> None:
-    flags = {"blank": ("image", np.arange(8) == 1), "duplicate_of": ("image", np.where(np.arange(8) == 5, 2, -1))}
-    shown = texts(report.flags(make_results(FRACTIONS).assign(flags)))
-    assert "2 photos of 8:" in shown
+def test_flags_name_blank_pictures_and_copies(
+    photos: list[Path], model: tk.Model, small_protocol: tk.Protocol, tmp_path: Path
+) -> None:
+    Image.new("RGB", (96, 64)).save(photos[0].with_name("black.png"))
+    shutil.copy(photos[1], photos[1].with_name("copy.png"))
+    catalog = Catalog.create(
+        tmp_path / "flags.zarr", images=[*photos, *(photos[0].with_name(f"{n}.png") for n in ("black", "copy"))]
+    )
+    tk.segment(catalog, model, small_protocol).wait()
+    shown = texts(report.flags(catalog, None))
+    assert "2 photos:" in shown
     assert "blank" in shown
-    assert "the same as /2.jpg" in shown
+    assert f"the same pixels as {photos[1].name}" in shown
 
 
 def test_what_failed_is_listed(catalog: Catalog, make_run: MakeRun) -> None:
@@ -98,8 +108,6 @@ class TestNothing:
             report.composition(results, {}),
             report.by_covariate(results, "scene", {}),
             report.by_covariate(make_results(FRACTIONS), "", {}),
-            report.flags(results),
-            report.flags(results.assign(blank=("image", [False]), duplicate_of=("image", [-1]))),
         ):
             (line,) = section
             assert isinstance(line, Note)
@@ -107,6 +115,7 @@ class TestNothing:
     def test_of_a_catalog_is_said_in_one_line(self, catalog: Catalog, make_run: MakeRun, tmp_path: Path) -> None:
         make_run(catalog, {row: np.zeros((64, 96), dtype=np.uint8) for row in range(3)})
         assert report.failed(catalog, None) == ["No image failed."]
+        assert len(report.flags(catalog, None)) == 1
         assert report.overlays(catalog, None, 0) == ["No photos were asked for."]
         assert report.published(catalog, None, "") == ["Not written; the parameter publication says where to."]
         make_run(catalog, {}, ["other"])

@@ -147,22 +147,28 @@ def _without(results: xr.Dataset, missing: np.ndarray, covariate: str) -> list[N
     return [Note(f"No {covariate}: {_photos(int(missing.sum()))} ({', '.join(names)}{more}).")]
 
 
-def flags(results: xr.Dataset, most: int = 100) -> list[object]:
-    """The images that are blank, or the same picture as another; a line if there are none or none was looked for."""
-    if "blank" not in results or "duplicate_of" not in results:
-        return [Note("This run did not look for blank pictures and duplicates.")]
-    blank = results.blank.values.astype(bool)
-    first = results.duplicate_of.values.astype(int)
-    rows = np.flatnonzero(blank | (first >= 0))
-    if not len(rows):
-        return [Note("No picture is blank, and none is the same as another.")]
-    uris = results.uri.values
-    reasons = [
-        "; ".join(["blank"] * bool(blank[row]) + [f"the same as {uris[first[row]]}"] * bool(first[row] >= 0))
-        for row in rows[:most]
-    ]
-    table = pd.DataFrame({"uri": uris[rows[:most]], "what": reasons}, index=pd.Index(rows[:most], name="image"))
-    return [Note(f"{_photos(len(rows))} of {len(uris):,}:"), table.style.format(escape="html")]
+def flags(catalog: Catalog, run_id: str | None, most: int = 100) -> list[object]:
+    """The images that are blank, or copies of others; a line if there are none. All of them are counted everywhere."""
+    found = catalog.flags(run_id)
+    unknown = int(found.attrs.get("not_looked_at", 0))
+    not_looked: list[object] = [Note(f"{_photos(unknown)} of an older version were not looked at.")] if unknown else []
+    if found.empty:
+        return not_looked or [Note("No picture is blank, and none is a copy of another.")]
+    names = short_names([str(uri) for uri in catalog.to_xarray(run_id).uri.values])
+    listed = found.head(most)
+    reasons = [_flags_in_words(flag, names) for _, flag in listed.iterrows()]
+    table = pd.DataFrame({"image": [names[int(row)] for row in listed.index], "what": reasons}, index=listed.index)
+    of = f", the first {most} of them" if len(found) > most else ""
+    return [Note(f"{_photos(len(found))}{of}:"), table.style.format(escape="html"), *not_looked]
+
+
+def _flags_in_words(flag: pd.Series, names: Sequence[str]) -> str:
+    words = ["blank"] if flag["blank"] else []
+    if flag["duplicate_of"] >= 0:
+        words.append(f"the same pixels as {names[int(flag['duplicate_of'])]}")
+    elif flag["near_duplicate_of"] >= 0:
+        words.append(f"nearly the same as {names[int(flag['near_duplicate_of'])]}")
+    return ", ".join(words)
 
 
 def failed(catalog: Catalog, run_id: str | None, most: int = 100) -> list[object]:
