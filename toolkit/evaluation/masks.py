@@ -1,6 +1,5 @@
 """The masks of a data set, read exactly: the values that the file stores, never colours made of them, never resized."""
 
-import io
 import warnings
 from collections.abc import Mapping
 from typing import Any

@@ -49,6 +49,8 @@ def huggingface_recipe(name: ModelName) -> Recipe:
     Normalisation, class names and sizes are the checkpoint's own. Code of a checkpoint is never run.
     """
     name.check_options(_OPTIONS)
+    if not name.name:
+        raise UnknownNameError("model 'hf:': say which checkpoint: hf:ORG/NAME, or hf:DIRECTORY")
     folder = Path(expand(name.name)).expanduser()
     if folder.is_dir():
         return _recipe(ModelName(name.provider, str(folder.resolve()), name.options), "")
@@ -108,8 +110,8 @@ def _load(network: "HuggingFaceNetwork", name: ModelName, unreachable: str) -> N
 
 def _offline(name: ModelName, what: str, unreachable: str) -> str:
     return (
-        f"model {str(name)!r}: the hub's cache has no {what} of it, and {unreachable}. {REMEDY}; or bring "
-        "the checkpoint's files on a disk, and give hf:DIRECTORY"
+        f"model {str(name)!r}: there is no directory {name.name!r} here, the hub's cache has no {what} of it, and "
+        f"{unreachable}. {REMEDY}; or bring the checkpoint's files on a disk, and give hf:DIRECTORY"
     )
 
 
@@ -125,8 +127,7 @@ def _config(name: ModelName, unreachable: str) -> Mapping[str, Any]:
         found, _ = PretrainedConfig.get_config_dict(name.name, **_where(name))
     except (OSError, ValueError) as error:
         if unreachable:
-            words = _offline(name, "config.json", unreachable)
-            raise UnknownNameError(f"{words}. Nor is there a directory {name.name!r}") from error
+            raise UnknownNameError(_offline(name, "config.json", unreachable)) from error
         raise UnknownNameError(
             f"model {str(name)!r}: there is no directory {name.name!r} with a config.json, and none can be fetched "
             f"from the hub: {error}"
