@@ -198,7 +198,7 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._live = LiveDisplay()
-        self._n_interrupts = 0
+        self._n_interrupts = self._n_answered = 0
         self._interrupting: set[asyncio.Future[Any]] = set()
 
     @contextlib.asynccontextmanager
@@ -222,7 +222,10 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         if message["msg_type"] == "stream":
             print(content["text"], end="", flush=True)
         elif "display_id" in content.get("transient", {}):
-            self._live.show(content["data"].get("text/plain", ""))
+            text = content["data"].get("text/plain", "")
+            answers = self._n_interrupts > self._n_answered and "interrupt again" in text
+            self._n_answered += answers
+            self._live.show(text, at_once=answers)
         elif content.get("execution_state") == "idle":
             self._live.finish()
         return super().process_message(message, *args, **kwargs)

@@ -24,6 +24,7 @@ _SECONDS_TO_STOP = 5.0
 _SECONDS_OF_A_MOMENT = 0.2
 
 _HINT = "interrupt again to stop now"
+_USUAL_WIDTH = 79
 
 State = Literal["running", "paused", "cancelling", "finished", "cancelled", "stopped"]
 
@@ -321,13 +322,13 @@ class _Hinted:
         self._progress = progress
 
     def __str__(self) -> str:
-        return f"{self._progress}; {_HINT}"
+        return self.fitted(_USUAL_WIDTH)
 
     def fitted(self, width: int) -> str:
         """In so many characters, as far as that is possible."""
         fit = getattr(self._progress, "fitted", None)
         room = width - len(_HINT) - 2
-        return f"{fit(room) if fit else str(self._progress)[:room]}; {_HINT}"[:width]
+        return f"{fit(room) if fit else str(self._progress)[:room]}; {_HINT}"[-width:]
 
     def _repr_html_(self) -> str:
         return f"{self._progress._repr_html_()}<div>{_HINT}</div>"
