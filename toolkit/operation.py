@@ -150,8 +150,8 @@ class Operation(Generic[Progress]):
         KeyboardInterrupt
             After what was in progress has been finished and written, or given up.
         """
-        self._show_once()
         try:
+            self._show_once()
             ended = self._ended.wait(timeout)
         except KeyboardInterrupt:
             self._end_interrupted()
