@@ -6,11 +6,17 @@ import platform
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 import toolkit
 from toolkit.interrupts import INTERRUPTED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from toolkit.catalog import Catalog
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -123,6 +129,7 @@ def status(catalog: str, images: bool) -> None:
     usual = ["model", "images", "done", "failed", "pending", "last_write"]
     differing = [name for name in cat.settings_that_differ() if name not in usual]
     click.echo(runs[[*usual, *differing]].to_string())
+    _echo_activity(cat, runs)
     flags = cat.flags()
     if not flags.empty:
         copies = flags["duplicate_of"] >= 0
@@ -134,11 +141,30 @@ def status(catalog: str, images: bool) -> None:
     errors = cat.errors()
     if not errors.empty:
         click.echo("\nfailed:\n" + "\n".join(f"  {message}" for message in errors["message"]))
+        click.echo("the same command with `-p retry_failed true`, or retry='failed' in Python, tries them again")
     if images:
         from toolkit.widgets import composition_table
 
         table = composition_table(cat.to_xarray())
         click.echo("\n" + table.to_string(float_format=lambda fraction: f"{fraction:.1%}" if fraction else "·"))
+
+
+def _echo_activity(cat: "Catalog", runs: "pd.DataFrame") -> None:
+    """Say of each run that is not through whether anybody works on it, how fast, and how long it will take."""
+    from toolkit.runs.amounts import count, duration
+
+    at_work = cat.activity()
+    for run_id in dict.fromkeys([*runs.index[runs["pending"] > 0], *at_work["run_id"]]):
+        drivers = at_work[at_work["run_id"] == run_id]
+        if drivers.empty:
+            pending = count(int(runs["pending"][run_id]), "image")
+            click.echo(f"run {run_id}: {pending} pending, nobody works on it; the same command goes on")
+            continue
+        names = [f"{each.host}:{each.pid} since {each.since:%Y-%m-%d %H:%M} UTC" for each in drivers.itertuples()]
+        first = drivers.iloc[0]
+        pace = f"; {first.images_per_second:.2f}/s" if first.images_per_second > 0 else ""
+        left = f", {duration(first.seconds_left)} left" if first.pending and pace else ""
+        click.echo(f"run {run_id}: at work {', '.join(names)}{pace}{left}")
 
 
 @main.command(short_help="Check what a catalog stores, and mend it.")

@@ -5,6 +5,7 @@ writes and a static export all show the last state. In a terminal it is one line
 line now and then.
 """
 
+import html
 import shutil
 import sys
 import threading
@@ -14,6 +15,15 @@ from typing import Any, TextIO
 _NOTEBOOK_SECONDS = 0.5
 _TERMINAL_SECONDS = 0.2
 _LOG_SECONDS = 15.0
+
+
+class Words(str):
+    """A few words, as a state that can be shown."""
+
+    __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return f"<p>{html.escape(self)}</p>"
 
 
 class LiveDisplay:

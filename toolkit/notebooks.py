@@ -8,7 +8,8 @@ import json
 import os
 import re
 import signal
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -271,22 +272,30 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._live = LiveDisplay()
-        self._n_interrupts = 0
+        self._n_interrupts = self._n_answered = 0
         self._interrupting: set[asyncio.Future[Any]] = set()
 
-    @contextlib.asynccontextmanager
-    async def async_setup_kernel(self, **kwargs: Any) -> AsyncGenerator[None, None]:
-        """As nbclient does it, which on a signal ends the kernel; here the signal interrupts the cell that runs."""
-        async with super().async_setup_kernel(**kwargs):
-            with contextlib.suppress(RuntimeError, NotImplementedError):  # not in the main thread; Windows
+    @contextlib.contextmanager
+    def setup_kernel(self, **kwargs: Any) -> Iterator[None]:
+        """As nbclient does it; meanwhile a signal interrupts the cell that runs, rather than all of this."""
+        with super().setup_kernel(**kwargs), contextlib.ExitStack() as handlers:
+            if threading.current_thread() is threading.main_thread():
                 for number in (signal.SIGINT, signal.SIGTERM):
-                    asyncio.get_running_loop().add_signal_handler(number, self._interrupt)
+                    handlers.callback(signal.signal, number, signal.signal(number, self._interrupt))
             yield
 
-    def _interrupt(self) -> None:
+    def _interrupt(self, *_: object) -> None:
         self._n_interrupts += 1
-        ending = self._n_interrupts > _MOST_INTERRUPTS
-        asked = asyncio.ensure_future(self._async_cleanup_kernel() if ending else self.km.interrupt_kernel())
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # between two cells
+            raise KeyboardInterrupt from None
+        if self._n_interrupts > _MOST_INTERRUPTS:
+            raise KeyboardInterrupt
+        loop.call_soon_threadsafe(self._interrupt_kernel)
+
+    def _interrupt_kernel(self) -> None:
+        asked = asyncio.ensure_future(self.km.interrupt_kernel())
         self._interrupting.add(asked)
         asked.add_done_callback(self._interrupting.discard)
 
@@ -295,7 +304,10 @@ class _Client(PapermillNotebookClient):  # type: ignore[misc]
         if message["msg_type"] == "stream":
             print(content["text"], end="", flush=True)
         elif "display_id" in content.get("transient", {}):
-            self._live.show(content["data"].get("text/plain", ""))
+            text = content["data"].get("text/plain", "")
+            answers = self._n_interrupts > self._n_answered and "interrupt again" in text
+            self._n_answered += answers
+            self._live.show(text, at_once=answers)
         elif content.get("execution_state") == "idle":
             self._live.finish()
         return super().process_message(message, *args, **kwargs)

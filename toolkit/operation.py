@@ -10,7 +10,7 @@ import threading
 import traceback
 import warnings
 import weakref
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Generic, Literal, Protocol, TypeVar
 
@@ -21,9 +21,10 @@ from toolkit.interrupts import INTERRUPTED, in_one_line, interrupts_call
 _SECONDS_BETWEEN_LOOKS = 1.0
 _SECONDS_TO_STOP = 5.0
 """What is given up has so long to say what was finished; a call of the network cannot be broken off."""
-_SECONDS_OF_A_MOMENT = 0.2
+_SECONDS_OF_SLEEP = 0.2
 
 _HINT = "interrupt again to stop now"
+_USUAL_WIDTH = 79
 
 State = Literal["running", "paused", "cancelling", "finished", "cancelled", "stopped"]
 
@@ -149,8 +150,8 @@ class Operation(Generic[Progress]):
         KeyboardInterrupt
             After what was in progress has been finished and written, or given up.
         """
-        self._show_once()
         try:
+            self._show_once()
             ended = self._ended.wait(timeout)
         except KeyboardInterrupt:
             self._end_interrupted()
@@ -172,28 +173,30 @@ class Operation(Generic[Progress]):
         loop = asyncio.get_running_loop()
         end = asyncio.Event()
         self._call_at_end(lambda: loop.call_soon_threadsafe(end.set))
-        try:
-            while not end.is_set():  # a kernel's loop that sleeps is not woken by an interrupt
-                await _passed(end)
-        except asyncio.CancelledError:  # an interrupt of the cell
-            self.interrupted = True
-            self.cancel()
-            # Kernels take no second interrupt of a cell.
-            with interrupts_call(lambda: loop.call_soon_threadsafe(self.cancel, True)):
-                await self._end_of_awaited(end)
-            raise in_one_line(asyncio.CancelledError(), f"interrupted: {self.progress}") from None
+        with _kept_awake():
+            try:
+                await end.wait()
+            except asyncio.CancelledError:  # an interrupt of the cell
+                await self._end_awaited(loop, end)
+                raise in_one_line(asyncio.CancelledError(), f"interrupted: {self.progress}") from None
         self._raise()
 
-    async def _end_of_awaited(self, end: asyncio.Event) -> None:
-        given_up: float | None = None
-        loop = asyncio.get_running_loop()
-        while not end.is_set() and (given_up is None or loop.time() < given_up):
-            if given_up is None and self.stopped.is_set():
-                given_up = loop.time() + _SECONDS_TO_STOP
-            try:
-                await _passed(end)
-            except asyncio.CancelledError:  # once more
-                self.cancel(at_once=True)
+    async def _end_awaited(self, loop: asyncio.AbstractEventLoop, end: asyncio.Event) -> None:
+        """As `_end_interrupted`, of what is awaited."""
+
+        def stop() -> None:
+            self.cancel(at_once=True)
+            loop.call_later(_SECONDS_TO_STOP, end.set)
+
+        self.interrupted = True
+        self.cancel()
+        # Kernels take no second interrupt of a cell.
+        with interrupts_call(lambda: loop.call_soon_threadsafe(stop)):
+            while not end.is_set():
+                try:
+                    await end.wait()
+                except asyncio.CancelledError:
+                    stop()
 
     def _end_interrupted(self) -> None:
         """Wait for the end of what is in progress; a second interrupt has that given up."""
@@ -293,10 +296,19 @@ class Operation(Generic[Progress]):
                     self._when_ended.pop()()
 
 
-async def _passed(end: asyncio.Event) -> None:
-    """Wait for it, for a moment."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(end.wait(), _SECONDS_OF_A_MOMENT)
+@contextlib.contextmanager
+def _kept_awake() -> Iterator[None]:
+    """Have a loop look around now and then: one that sleeps is not woken by the interrupts of a kernel."""
+    awake = asyncio.ensure_future(_look_around())
+    try:
+        yield
+    finally:
+        awake.cancel()
+
+
+async def _look_around() -> None:
+    while True:
+        await asyncio.sleep(_SECONDS_OF_SLEEP)
 
 
 class _Display:
@@ -321,13 +333,13 @@ class _Hinted:
         self._progress = progress
 
     def __str__(self) -> str:
-        return f"{self._progress}; {_HINT}"
+        return self.fitted(_USUAL_WIDTH)
 
     def fitted(self, width: int) -> str:
         """In so many characters, as far as that is possible."""
         fit = getattr(self._progress, "fitted", None)
         room = width - len(_HINT) - 2
-        return f"{fit(room) if fit else str(self._progress)[:room]}; {_HINT}"[:width]
+        return f"{fit(room) if fit else str(self._progress)[:room]}; {_HINT}"[-width:]
 
     def _repr_html_(self) -> str:
         return f"{self._progress._repr_html_()}<div>{_HINT}</div>"

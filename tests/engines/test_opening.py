@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from toolkit import paths
-from toolkit.engines import Cluster, open_cluster
+from toolkit.engines import Cluster, NoEnginesError, open_cluster
 
 
 @pytest.fixture
@@ -39,6 +39,48 @@ def test_an_unknown_profile_is_refused_with_those_that_there_are(name: str) -> N
 def test_fewer_than_one_engine_is_refused(n: int) -> None:
     with pytest.raises(ValueError, match=f"n must be a whole number of at least 1, not {n}"), open_cluster("local", n):
         pass
+
+
+@pytest.mark.parametrize(("name", "n"), [("local", 0), ("locale", 2), ("connect:nope", None), ("slurm", "2")])
+def test_what_is_wrong_is_refused_before_the_block_is_entered(name: str, n: int | None) -> None:
+    with pytest.raises(ValueError, match=r"a notebook's parameter `engines`|is neither one of"):
+        open_cluster(name, n)
+
+
+def test_the_nearest_profile_is_offered() -> None:
+    with pytest.raises(ValueError, match=r"did you mean 'htcondor'\?"):
+        open_cluster("HTCondr")
+
+
+SUBMITTED = {"slurm": "sbatch", "pbs": "qsub", "sge": "qsub", "lsf": "bsub", "htcondor": "condor_submit", "ssh": "ssh"}
+
+
+@pytest.mark.parametrize("name", SUBMITTED)
+def test_a_program_that_is_missing_is_named_before_anything_is_started(
+    quiet_clusters: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    if name == "ssh":
+        (quiet_clusters / "ssh" / "hosts").write_text("me@there\n")
+    with (
+        pytest.raises(NoEnginesError, match=f"profile '{name}' starts engines with `{SUBMITTED[name]}`, .*'local'"),
+        open_cluster(name, 2),
+    ):
+        pass
+    left = [path for folder in ("log", "security", "pid") for path in quiet_clusters.glob(f"*/{folder}/*")]
+    assert left == []
+
+
+@pytest.mark.parametrize("name", ["local", "gpu", *SUBMITTED])
+def test_ipyparallel_finds_the_launcher_of_each_profile_again(quiet_clusters: Path, name: str) -> None:
+    import ipyparallel
+
+    if name == "ssh":
+        (quiet_clusters / "ssh" / "hosts").write_text("me@there\n")
+    options = {"profile_dir": str(quiet_clusters / name), "parent": None}
+    started = ipyparallel.Cluster(**options)
+    found = ipyparallel.Cluster.from_dict(started.to_dict(), **options)
+    assert found.engine_launcher_class is started.engine_launcher_class
 
 
 def test_connecting_where_nothing_runs_says_so_and_how_to_start_it(

@@ -10,7 +10,7 @@ import pytest
 
 from toolkit import Catalog, Model, Protocol
 from toolkit.catalog import Owner, RunSettings
-from toolkit.engines import EngineLostError, NoEnginesError
+from toolkit.engines import Engine, EngineLostError, NoEnginesError
 from toolkit.runs import Run
 from toolkit.runs.driver import Driver, DriverOptions
 from toolkit.runs.events import Event, LeftPending, Paused, Resumed
@@ -35,6 +35,12 @@ class Engines:
         if len(self._burst) == 1:
             threading.Timer(0.05, self._resolve).start()
         return future
+
+    def engines(self) -> list[Engine]:
+        return []
+
+    def withdraw(self, future: "Future[Any]") -> bool:
+        return False
 
     def _resolve(self) -> None:
         burst, self._burst = self._burst, []

@@ -60,7 +60,7 @@ def test_both_engines_work_and_are_named(
     resources = cluster.resources()
     expected = {f"{host}:{pid}" for host, pid in zip(resources.host, resources.pid, strict=True)}
     assert set(catalog.to_xarray().engine.values) <= expected
-    assert events[0] == RunStarted(run.id, total=10, done=0, failed=0, todo=10, n_engines=2)
+    assert events[0] == RunStarted(run.id, total=10, done=0, failed=0, todo=10, n_engines=2, n_wanted=2)
     assert events[-1] == RunEnded("finished")
 
 

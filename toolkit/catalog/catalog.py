@@ -9,6 +9,7 @@ import xarray as xr
 from zarr.abc.store import Store
 
 from toolkit import arguments
+from toolkit.catalog.activity import activity
 from toolkit.catalog.adding import add_images
 from toolkit.catalog.asked import AskedImage, AskedRun, is_one_run, run_ids_of
 from toolkit.catalog.editing import EditedCatalog
@@ -206,6 +207,17 @@ class Catalog(EditedCatalog):
         the working directory's repository, ``+`` if files were changed since) and the versions of packages.
         """
         return views.sessions_table(self.store, self._contents.find_run(run_id))
+
+    def activity(self, run_id: AskedRun = None) -> pd.DataFrame:
+        """Who works on a run right now, all runs by default: one row per driver that lives, here or elsewhere.
+
+        Its columns: ``run_id``, ``host``, ``pid``, ``since`` (UTC), ``pending`` (images of the run),
+        ``images_per_second`` (of all drivers together, in the last ten minutes of work) and ``seconds_left``. Nobody
+        works on a run that has no row; the same call of `segment` goes on with it. Drivers of other machines are
+        watched for some seconds to see whether they give signs of life.
+        """
+        runs = self._contents.runs() if run_id is None else [self._contents.find_run(run_id)]
+        return activity(self.run_results(run) for run in runs)
 
     def to_xarray(self, run_id: AskedRun | Iterable[AskedRun] = None, *, lazy: bool | None = None) -> xr.Dataset:
         """The results of a run, as they are now; safe while the run goes on.

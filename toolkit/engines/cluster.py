@@ -10,7 +10,7 @@ from toolkit.engines.client import connect
 from toolkit.engines.executors import Executor, IPyParallelExecutor
 from toolkit.engines.keeping import Keeper
 from toolkit.engines.launched_cluster import LaunchedCluster
-from toolkit.engines.profiles import runtime_directory
+from toolkit.engines.profiles import find_profile, runtime_directory
 from toolkit.engines.resources import EngineResources, as_html, as_table
 from toolkit.engines.started_engines import StartedEngines
 
@@ -26,6 +26,26 @@ _LEAST_SECONDS = 0.1
 _SECONDS_WITHOUT_ENGINES = 7.0
 _SECONDS_FOR_REPLACEMENT = 120.0
 _SECONDS_FOR_MACHINES = 7 * 86_400.0
+
+
+def check_start(profile: str | os.PathLike[str], n: int | None) -> None:
+    """Check what `Cluster.start` is given, before anything is started or written.
+
+    Raises
+    ------
+    TypeError, ValueError
+        There is no such profile, or ``n`` is no number of engines.
+    """
+    if n is not None:
+        _checked(n)
+    find_profile(profile)
+
+
+def _checked(n: object) -> int:
+    try:
+        return whole_number("n", n, least=1)
+    except ValueError as error:
+        raise type(error)(f"{error}; it is the number of engines, a notebook's parameter `engines`") from None
 
 
 class Cluster:
@@ -98,6 +118,8 @@ class Cluster:
         ------
         TypeError, ValueError
             An argument is not what it must be; the message says what is allowed.
+        NoEnginesError
+            The program that starts engines, such as ``sbatch``, is not here.
         TimeoutError
             Something did not come in time; the message says what, and where the logs are.
         RuntimeError
@@ -105,8 +127,7 @@ class Cluster:
         """
         if timeout is not None:
             seconds("timeout", timeout, least=_LEAST_SECONDS)
-        if n is not None:
-            n = whole_number("n", n, least=1)
+        check_start(profile, n)
         profile_dir = runtime_directory(profile)
         launched = LaunchedCluster(profile_dir, n, timeout)
         description = f"profile {profile_dir.name!r}, started here"
@@ -206,7 +227,7 @@ class Cluster:
         RuntimeError
             The cluster was stopped, or it is not known how its engines are started.
         """
-        n = whole_number("n", n, least=1)
+        n = _checked(n)
         self._check_not_stopped()
         if self._keeper is None:
             if self._profile_dir is None:

@@ -1,16 +1,15 @@
 """Engines by a word: what a notebook's parameter ``cluster`` may say."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
-from toolkit.engines.cluster import Cluster
+from toolkit.engines.cluster import Cluster, check_start
 
 _CONNECT = "connect:"
 
 
-@contextmanager
-def open_cluster(name: str, n: int | None = None) -> Iterator[Cluster | None]:
-    """Engines for the time of a ``with`` block.
+def open_cluster(name: str, n: int | None = None) -> AbstractContextManager[Cluster | None]:
+    """Engines for the time of a ``with`` block. What is given is checked at once, before anything else is made.
 
     Parameters
     ----------
@@ -20,16 +19,25 @@ def open_cluster(name: str, n: int | None = None) -> Iterator[Cluster | None]:
     n : int, optional
         How many engines to start.
 
-    Yields
-    ------
-    Cluster or None
-        What `toolkit.segment` takes as ``cluster``.
+    Returns
+    -------
+    context manager
+        Gives what `toolkit.segment` takes as ``cluster``.
 
     Raises
     ------
-    ValueError, TimeoutError
-        There is no such profile, or nothing runs or starts there.
+    TypeError, ValueError
+        There is no such profile, or ``n`` is no number of engines.
+    TimeoutError, NoEnginesError
+        In the ``with`` statement: nothing runs or starts there.
     """
+    if name != "none":
+        check_start(name.removeprefix(_CONNECT), n)
+    return _opened(name, n)
+
+
+@contextmanager
+def _opened(name: str, n: int | None) -> Iterator[Cluster | None]:
     if name == "none":
         yield None
     elif name.startswith(_CONNECT):

@@ -3,10 +3,12 @@
 import atexit
 import os
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from toolkit.display import LiveDisplay, Words
 from toolkit.engines.environment import usable_cores
 from toolkit.engines.started_engines import StartedEngines
 from toolkit.processes import is_alive
@@ -14,6 +16,8 @@ from toolkit.processes import is_alive
 _POLL_SECONDS = 0.1
 _SECONDS_TO_COME = 60.0
 _SECONDS_IN_QUEUE = 86_400.0
+_SECONDS_IN_SILENCE = 5.0
+_MOST_PER_CORE = 2
 
 
 class LaunchedCluster:
@@ -53,6 +57,7 @@ class LaunchedCluster:
         self._deadline = clock() + self._timeout
         cluster = self.engines.cluster
         self.n = n or cluster.n or usable_cores()
+        self._warn_of_too_many()
         self.n_started = 0
         self.cluster_id = self.engines.cluster_id
         self.client: Any = None
@@ -81,6 +86,17 @@ class LaunchedCluster:
         for left in _files_of_controller(self.engines.profile_dir, self.cluster_id):
             left.unlink(missing_ok=True)
 
+    def _warn_of_too_many(self) -> None:
+        from toolkit.engines.launchers.local import GpuEngines
+
+        shares_cores = self.engines.are_here and not issubclass(self.engines.cluster.engine_launcher_class, GpuEngines)
+        if shares_cores and self.n > _MOST_PER_CORE * usable_cores():
+            warnings.warn(
+                f"{self.n} engines share {usable_cores()} cores of this machine: more than one per core are no faster, "
+                "and each takes the memory of a model and its images",
+                stacklevel=4,
+            )
+
     def _start(self, cluster: Any) -> None:
         cluster.start_controller_sync(environment=self.engines.environment(cluster.controller_launcher_class))
         # The controller is here, and does not stand in a queue.
@@ -95,7 +111,18 @@ class LaunchedCluster:
 
     def _wait_for_engines(self, cluster: Any) -> None:
         wanted = self.n if self.engines.are_here else 1  # the others come when there is room for them, or a network
+        shown = LiveDisplay()
+        try:
+            self._wait_for(wanted, cluster, shown)
+        finally:
+            shown.finish()
+        self.engines.remember()
+
+    def _wait_for(self, wanted: int, cluster: Any, shown: LiveDisplay) -> None:
+        begin = self._clock()
         while len(self.client.ids) < wanted:
+            if self._clock() - begin > _SECONDS_IN_SILENCE:
+                shown.show(Words(f"waiting for engines: {len(self.client.ids)} of {self.n} are up"))
             came = f"{len(self.client.ids)} of {self.n} engines came up"
             if self._clock() > self._deadline:
                 raise TimeoutError(f"only {came} within {self._timeout:g} s{self._see_log()}")
@@ -104,7 +131,6 @@ class LaunchedCluster:
             if self.engines.are_queued and self.engines.count_jobs() == 0:
                 raise RuntimeError(f"only {came}, and no job is in the scheduler's queue any more{self._see_log()}")
             time.sleep(_POLL_SECONDS)
-        self.engines.remember()
 
     def _see_log(self) -> str:
         return f"; what the processes wrote is in {self.engines.log_file}"

@@ -1,5 +1,6 @@
 """From the name of a cluster to the ipyparallel profile directory that it runs in."""
 
+import difflib
 import os
 import shutil
 from pathlib import Path
@@ -23,9 +24,11 @@ def find_profile(profile: str | os.PathLike[str]) -> Path:
     for folder in (paths.clusters() / profile, Path(profile)):
         if str(profile) and _is_profile(folder):
             return folder.resolve()
+    near = difflib.get_close_matches(str(profile).lower(), profile_names(), n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(
         f"profile={str(profile)!r} is neither one of {', '.join(map(repr, profile_names())) or '(none found)'} "
-        f"in {paths.clusters()} nor the path of a folder with ipyparallel's ip*_config.py files"
+        f"in {paths.clusters()} nor the path of a folder with ipyparallel's ip*_config.py files{hint}"
     )
 
 

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import math
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import psutil
 
 from toolkit.engines.environment import engine_environment
+from toolkit.engines.executors.interface import NoEnginesError
 from toolkit.engines.lifetime import parent_environment
 from toolkit.processes import end, is_alive
 
@@ -38,6 +40,8 @@ class StartedEngines:
     ------
     ValueError
         The profile's settings cannot be used; the message says why.
+    NoEnginesError
+        The program that starts engines, such as ``sbatch``, is not here.
     """
 
     def __init__(self, profile_dir: Path, cluster_id: str | None = None) -> None:
@@ -50,6 +54,7 @@ class StartedEngines:
         self.cluster = _configured_cluster(profile_dir, cluster_id)
         if self.cluster.engine_launcher_class is LocalEngineSetLauncher:
             self.cluster.engine_launcher_class = LocalEngines
+        self._check_program()
         self.log_file = profile_dir / "log" / f"cluster-{self.cluster.cluster_id}.log"
         self.logger = _log_to(self.log_file, self.cluster)
         self.cluster_id = str(self.cluster.cluster_id)
@@ -125,6 +130,25 @@ class StartedEngines:
         cluster = self.cluster
         configured = launcher_class(parent=cluster, log=cluster.log, profile_dir=cluster.profile_dir).environment
         return {**configured, **parent_environment(), "IPYTHON_SUPPRESS_CONFIG_ERRORS": "0"}
+
+    def _check_program(self) -> None:
+        """Say what is missing before anything is started.
+
+        Raises
+        ------
+        NoEnginesError
+            The program that starts engines, such as ``sbatch``, is not here.
+        """
+        cluster = self.cluster
+        launcher = cluster.engine_launcher_class(parent=cluster, log=cluster.log, profile_dir=cluster.profile_dir)
+        command = getattr(launcher, "submit_command", None) or getattr(launcher, "ssh_cmd", None)
+        path = launcher.environment.get("PATH", os.environ.get("PATH"))
+        if command and shutil.which(command[0], path=path) is None:
+            raise NoEnginesError(
+                f"profile {self.profile_dir.name!r} starts engines with `{command[0]}`, which is not on the PATH "
+                "of this machine: run this where it is, say on a login node, perhaps after `module load …`; "
+                "or choose another profile, such as 'local' for engines on this machine"
+            )
 
     def living(self) -> list[psutil.Process]:
         """The engines that were started as processes of this machine and live."""

@@ -14,7 +14,7 @@ from toolkit.catalog import PENDING, Catalog
 from toolkit.catalog.format.layout import RESULT_FIELDS
 from toolkit.catalog.format.records import RunSettings, list_runs
 from toolkit.catalog.format.tables import read_uris
-from toolkit.display import LiveDisplay
+from toolkit.display import LiveDisplay, Words
 from toolkit.engines import Cluster
 from toolkit.models import Model, load_model
 from toolkit.runs.estimates import Estimate
@@ -163,12 +163,7 @@ class _Shown:
     def __call__(self, words: str) -> None:
         if self._display is not None:
             passed = self._clock() - self._begin
-            self._display.show(_Words(f"estimating, {passed:.0f} of {self._seconds:.0f} s: {words}"))
-
-
-class _Words(str):
-    def _repr_html_(self) -> str:
-        return f"<p>{self}</p>"
+            self._display.show(Words(f"estimating, {passed:.0f} of {self._seconds:.0f} s: {words}"))
 
 
 def _pending(catalog: Catalog, settings: RunSettings) -> np.ndarray:

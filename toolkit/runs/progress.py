@@ -84,7 +84,9 @@ class Progress:
         if not self.total and not self.ended:
             return f"run {self.run_id} begins"
         if not self.ended:
-            return "; ".join([", ".join([f"run {self.run_id}: {self._counts()}", *self._pace()]), *self._troubles()])
+            return "; ".join(
+                [", ".join([f"run {self.run_id[:8]}: {self._counts()}", *self._pace()]), *self._troubles()]
+            )
         words = [f"run {self.run_id} {self.state}: {self.done:,} of {self.total:,} images done, {self.failed:,} failed"]
         if self.processed:
             pace = f" ({self.processed / self.seconds:.2f}/s)" if self.seconds > 0 else ""

@@ -108,7 +108,10 @@ class UnderWay:
                 if not submission.block.let_go:
                     submission.lost(error)
             except CancelledError as error:
-                raise NoEnginesError("the cluster was stopped while the run went on") from error
+                raise NoEnginesError(
+                    "the cluster was stopped while the run went on; wait for the run "
+                    "before the end of the cluster's `with` block"
+                ) from error
             else:
                 self._losses.end()
                 if not submission.block.let_go:

@@ -17,6 +17,8 @@ class LocalEngines(LocalEngineSetLauncher):  # type: ignore[misc]  # ipyparallel
     """Engines as processes of this machine that share its cores; variables set in the profile win."""
 
     environment: dict[str, str]
+    entrypoint_name = "toolkit.engines.site.LocalEngines"
+    """As what ``ipcluster start`` notes it, and ``ipcluster stop`` imports it; by itself it would note a colon."""
 
     def start(self, n: int) -> Any:
         """Start ``n`` engines."""
@@ -45,6 +47,7 @@ class GpuEngines(LocalEngines):
     """
 
     launcher_class = PinnedEngine
+    entrypoint_name = "toolkit.engines.site.GpuEngines"
     engines_per_gpu = Integer(1, config=True, help="how many engines share a GPU")
 
     def start(self, n: int) -> Any:

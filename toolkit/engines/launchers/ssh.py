@@ -136,6 +136,8 @@ class SshEngines(SSHEngineSetLauncher):  # type: ignore[misc]
     """
 
     launcher_class = SshEngine
+    entrypoint_name = "toolkit.engines.site.SshEngines"
+    """As what ``ipcluster start`` notes it, and ``ipcluster stop`` imports it."""
     _failed: ClassVar[dict[Host, float]] = {}
     """When a host could not be reached, of all clusters of this process."""
     hosts: Any = List([], config=True, help="what `read_hosts` gives")
