@@ -192,7 +192,10 @@ def _check_cluster(cluster: object, model: Model, catalog: Catalog) -> None:
             f"cluster must be a Cluster or None, not {cluster!r}; start one with Cluster.start('local', n=2)"
         )
     if not cluster.n_engines:
-        raise NoEnginesError(f"{cluster!r} has none that could work; start one with Cluster.start('local', n=2)")
+        raise NoEnginesError(
+            "the cluster has no engines: it was stopped, or all of them have ended; start one with "
+            "Cluster.start('local', n=2), and wait for the run before its `with` block ends"
+        )
     if not model.source:
         raise ValueError(f"model {model.name!r} was built by hand, so engines cannot load it; save it as a bundle")
     if isinstance(catalog.store, MemoryStore):
