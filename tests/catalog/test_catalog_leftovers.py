@@ -48,8 +48,8 @@ def clean(images: list[Path], model: tk.Model, tmp_path_factory: pytest.TempPath
     folder = tmp_path_factory.mktemp("catalog") / "demo.zarr"
     catalog = Catalog.create(folder, pd.DataFrame({"uri": images[:3], "x": [1, 2, 3]}), block_size=2)
     catalog.add(pd.DataFrame({"uri": images, "x": [1.5, 2, 3, 4, 5]}))
-    catalog.remove([1])
     run(LocalStore(folder), images, model)
+    catalog.remove([1])
     return folder
 
 

@@ -44,7 +44,7 @@ TYPES = {
 
 def catalog_of(known: list[dict[str, object]]) -> Catalog:
     """A catalog in which every second image is done, and every fourth failed."""
-    uris = [f"/photos/{number}.jpg" for number in range(len(known))]
+    uris = [f"https://host/photos/{number}.jpg" for number in range(len(known))]
     columns = {name: pd.Series([row[name] for row in known], dtype=dtype) for name, dtype in TYPES.items()}
     catalog = Catalog.create(MemoryStore(), uris, covariates=pd.DataFrame({"uri": uris, **columns}))
     catalog.start_run(RunSettings("m", "0" * 64, CLASS_NAMES, {"scales": [1]}, 1, ((1, 2, 3),) * 3))

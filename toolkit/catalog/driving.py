@@ -21,7 +21,9 @@ from toolkit.catalog.store.objects import open_store
 class DrivenCatalog:
     """What drivers need of a catalog."""
 
-    def __init__(self, location: str | os.PathLike[str] | Store) -> None:
+    def __init__(self, location: str | os.PathLike[str] | Store | None = None) -> None:
+        if location is None:
+            raise TypeError("a catalog is opened with Catalog.open(path), and made with Catalog.create(path, images)")
         self.store = open_store(location)
         if not isinstance(location, Store):
             check_catalog(self.store)

@@ -25,7 +25,7 @@ Rows = npt.NDArray[np.int64]
 class EditedCatalog(DrivenCatalog):
     """What people change of a catalog beside adding to it."""
 
-    def __init__(self, location: str | os.PathLike[str] | Store) -> None:
+    def __init__(self, location: str | os.PathLike[str] | Store | None = None) -> None:
         super().__init__(location)
         self.addition: Addition | None = None
         """What the last call of `Catalog.add` or `Catalog.create` added and changed; None if there was none."""
