@@ -1,6 +1,5 @@
 """The masks of a data set, read exactly: the values that the file stores, never colours made of them, never resized."""
 
-import io
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,9 @@ import numpy.typing as npt
 from PIL import ExifTags, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from toolkit.sources import ReadLimits, SourceError, read_bytes
+from toolkit.sources.errors import too_many_pixels
 from toolkit.sources.formats import ends_early, recognize
+from toolkit.sources.parsers import Picture, open_picture
 from toolkit.sources.reading import DEFAULT_LIMITS
 
 MASK_SUFFIXES = (".png", ".tif", ".tiff")
@@ -60,8 +61,9 @@ def read_mask(
     if format_name not in ("PNG", "TIFF"):
         raise SourceError("unsupported_format", uri, f"is a file of format {format_name}; {_ALLOWED}")
     try:
-        image = _open(data)
-        _check(image, uri, limits)
+        picture = open_picture(format_name, data)
+        image = picture.image
+        _check(picture, uri, limits)
         values = _colors(image, uri) if colors else _values(image, data, uri, channel)
     except (SourceError, MemoryError):
         raise
@@ -74,21 +76,14 @@ def read_mask(
     return values
 
 
-def _open(data: bytes) -> ImageFile.ImageFile:
-    # The parsers are named, as for images: no other parser sees the bytes, and the caps are ours.
-    parser = PngImagePlugin.PngImageFile if recognize(data) == "PNG" else TiffImagePlugin.TiffImageFile
-    return parser(io.BytesIO(data))
-
-
-def _check(image: ImageFile.ImageFile, uri: str, limits: ReadLimits) -> None:
-    width, height = image.size
+def _check(picture: Picture, uri: str, limits: ReadLimits) -> None:
+    width, height = picture.image.size
     if width * height > limits.max_pixels:
-        reason = f"has {width} × {height} pixels, more than max_pixels={limits.max_pixels}; raise ReadLimits.max_pixels"
-        raise SourceError("too_large", uri, reason)
-    if getattr(image, "n_frames", 1) > 1:
+        raise too_many_pixels(uri, width, height, limits.max_pixels)
+    if picture.n_frames > 1:
         raise SourceError("unsupported_format", uri, "holds several pictures; split it first")
-    if isinstance(image, TiffImagePlugin.TiffImageFile):
-        _check_tiff(image, uri)
+    if isinstance(picture.image, TiffImagePlugin.TiffImageFile):
+        _check_tiff(picture.image, uri)
 
 
 def _check_tiff(image: TiffImagePlugin.TiffImageFile, uri: str) -> None:
@@ -140,7 +135,7 @@ def _all_16_bits(image: ImageFile.ImageFile, data: bytes, uri: str) -> np.ndarra
 
     Its decoder can unpack the same bytes in the other order: then what it keeps is the lower one.
     """
-    lower = _open(data)
+    lower = open_picture("PNG", data).image
     (tile,) = lower.tile
     if tile.args not in ("RGB;16B", "RGBA;16B"):
         raise SourceError("unsupported_format", uri, "is a 16-bit PNG of grey and alpha; save the mask without alpha")

@@ -12,6 +12,7 @@ from toolkit.models.definitions import InputRules, NetworkDefinition
 from toolkit.models.errors import BuildError, ProbeError, UserCodeError, alternatives, shortened
 from toolkit.models.providers import ARCHITECTURES
 from toolkit.models.recipes import Recipe
+from toolkit.models.usual_torch import usual_torch
 from toolkit.models.user_code import load_class
 
 _DRAWING = threading.Lock()  # torch has one generator for all threads
@@ -19,6 +20,7 @@ _SIDES = (33, 129, 513)
 """Pixels of the images that networks are tried on; larger ones where smaller ones are too small for the network."""
 
 
+@usual_torch()
 def follow(recipe: Recipe) -> tuple[nn.Module, InputRules, tuple[str, ...]]:
     """Make the network of a recipe, and try it.
 
@@ -99,6 +101,7 @@ def _seeded(seed: int) -> Iterator[None]:
             torch.default_generator.set_state(state)
 
 
+@usual_torch()
 def probe(network: nn.Module, rules: InputRules) -> Tensor:
     """The logits ``(1, n_classes, h, w)`` that a network gives for an image of noise, always the same.
 

@@ -12,6 +12,7 @@ from toolkit.models.model import Model
 from toolkit.models.names import ModelName
 from toolkit.models.providers import PROVIDERS
 from toolkit.models.recipes import Recipe
+from toolkit.models.usual_torch import usual_torch
 from toolkit.models.weights import weights_sha256
 from toolkit.models.wrapped import published_weights
 from toolkit.paths import data_catalog, expand
@@ -23,6 +24,7 @@ class UntrainedNetworkWarning(UserWarning):
     """A network has random weights, so its label maps mean nothing."""
 
 
+@usual_torch()
 def load_model(name: str | Path) -> Model:
     """Load a model by name, or from a bundle directory.
 
@@ -101,6 +103,7 @@ def bundle_folder(name: str) -> Path | None:
     return folder if (folder / DEFINITION_FILE).is_file() else None
 
 
+@usual_torch()
 def load_bundle(folder: Path, source: str = "") -> Model:
     """Load the model in a bundle directory.
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from toolkit.arguments import choice, flag, whole_number
 from toolkit.models import Model
+from toolkit.models.usual_torch import usual_torch
 
 Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 _AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -86,7 +87,7 @@ class PreparedNetwork:
 
     def __call__(self, crops: Tensor) -> Tensor:
         """Logits ``(n, n_classes, h, w)`` float32 of crops ``(n, 3, height, width)``, h and w at most theirs."""
-        with _arithmetic(self._execution.precision, self.device):
+        with usual_torch(), torch.inference_mode(), _arithmetic(self._execution.precision, self.device):
             logits = self._call(crops)
         expected = (len(crops), self._model.n_classes)
         if not isinstance(logits, Tensor) or logits.ndim != 4 or logits.shape[:2] != expected:

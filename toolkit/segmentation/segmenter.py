@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from toolkit.models import Model
+from toolkit.models.usual_torch import usual_torch
 from toolkit.segmentation.allocation import keep_memory
 from toolkit.segmentation.batching import Batches
 from toolkit.segmentation.execution import Execution, PreparedNetwork, float32_arithmetic
@@ -63,6 +64,7 @@ class Segmenter:
         The precision is not one that the device has.
     """
 
+    @usual_torch()
     def __init__(
         self,
         model: Model,
@@ -86,6 +88,7 @@ class Segmenter:
         self._under_way: deque[_Summary] = deque()
         self._output_stride: float | None = None
 
+    @usual_torch()
     @torch.inference_mode()
     def add(self, pixels: np.ndarray) -> "Future[SegmentedImage]":
         """Segment an image; its result may only be there after a later call.
@@ -123,6 +126,7 @@ class Segmenter:
         self._report(most_behind=1)
         return summary.result
 
+    @usual_torch()
     @torch.inference_mode()
     def finish(self) -> None:
         """Have all results come."""
