@@ -24,6 +24,7 @@ from toolkit.models.errors import (
 from toolkit.models.loading import UntrainedNetworkWarning, load_bundle, load_model
 from toolkit.models.model import Model
 from toolkit.models.providers.pspnet import PSPNet
+from toolkit.models.sigmoid import SigmoidNetwork
 from toolkit.models.torchvision_operators import define_missing_operators
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "NetworkDefinition",
     "Normalization",
     "PSPNet",
+    "SigmoidNetwork",
     "UnknownNameError",
     "UntrainedNetworkWarning",
     "WeightsError",

@@ -12,9 +12,14 @@ from toolkit.models.definitions import InputRules, NetworkDefinition
 from toolkit.models.errors import BuildError, ProbeError, UserCodeError, alternatives, shortened
 from toolkit.models.providers import ARCHITECTURES
 from toolkit.models.recipes import Recipe
+from toolkit.models.sigmoid import SigmoidNetwork, two_classes
 from toolkit.models.usual_torch import usual_torch
 from toolkit.models.user_code import load_class
 
+_ONE_CHANNEL = (
+    "the network has one output channel, and the softmax of one makes every pixel its only class; if it is the logit of "
+    'one class against all else, say so: output=sigmoid in a name, "output": "sigmoid" in model.json'
+)
 _DRAWING = threading.Lock()  # torch has one generator for all threads
 _SIDES = (33, 129, 513)
 """Pixels of the images that networks are tried on; larger ones where smaller ones are too small for the network."""
@@ -40,15 +45,21 @@ def follow(recipe: Recipe) -> tuple[nn.Module, InputRules, tuple[str, ...]]:
         network = _build_network(definition, seed=recipe.seed)
         if recipe.put_weights is not None:
             recipe.put_weights(network)
+        if definition.output == "sigmoid":
+            network = SigmoidNetwork(network)
         rules = _rules(network, recipe)
         n_outputs = probe(network, rules).shape[1]
     except (BuildError, UserCodeError, ProbeError) as error:
         raise recipe.refusal(f"{recipe.title}: {error}") from (error.__cause__ or error)
-    found = {origin: names for origin, names in recipe.class_names.items() if names}
+    if n_outputs == 1:
+        raise recipe.refusal(f"{recipe.title}: {_ONE_CHANNEL}")
+    found = {origin: tuple(names) for origin, names in recipe.class_names.items() if names}
+    if definition.output == "sigmoid":
+        found = {origin: two_classes(names) for origin, names in found.items()}
     for origin, names in found.items():
         if len(names) != n_outputs:
             raise recipe.refusal(f"{recipe.title}: {origin} has {len(names)} classes, the network {n_outputs}")
-    return network, rules, tuple(next(iter(found.values()), (f"class {index}" for index in range(n_outputs))))
+    return network, rules, next(iter(found.values()), tuple(f"class {index}" for index in range(n_outputs)))
 
 
 def _rules(network: nn.Module, recipe: Recipe) -> InputRules:

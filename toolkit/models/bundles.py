@@ -21,11 +21,12 @@ from safetensors.torch import load as load_safetensors
 from torch import nn
 
 from toolkit.models.building import follow, probe
-from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization, SourceCode, document_of
+from toolkit.models.definitions import InputRules, NetworkDefinition, Normalization, Output, SourceCode, document_of
 from toolkit.models.errors import BundleError, ModelError, WeightsError
 from toolkit.models.providers import ARCHITECTURES
 from toolkit.models.recipes import Recipe
 from toolkit.models.schemas import check
+from toolkit.models.sigmoid import SigmoidNetwork
 from toolkit.models.weights import fit_weights, write_weights
 from toolkit.models.wrapped import published_weights
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 DEFINITION_FILE = "model.json"
 _WEIGHTS_FILE = "model.safetensors"
+_SOFTMAX: Output = "softmax"
+_SIGMOID: Output = "sigmoid"
 _MOST_DEFINITION_BYTES = 16 * 2**20
 _MOST_CODE_BYTES = 16 * 2**20
 _MOST_WEIGHT_BYTES = 64 * 2**30
@@ -67,7 +70,9 @@ def read_bundle(folder: Path, source: str = "") -> Recipe:
         title=title,
         name=document["name"],
         source=source or str(folder.resolve()),
-        definition=NetworkDefinition(document.get("architecture", ""), document.get("arguments", {}), code),
+        definition=NetworkDefinition(
+            document.get("architecture", ""), document.get("arguments", {}), code, document.get("output", "softmax")
+        ),
         normalization=Normalization(*(tuple(document["normalization"][key]) for key in ("mean", "std"))),
         class_names={"class_names": document["class_names"]},
         put_weights=partial(_put_weights, content=weights, title=title),
@@ -118,19 +123,21 @@ def _definition(model: "Model", arguments: Mapping[str, Any] | None) -> NetworkD
         if arguments is not None:
             raise ValueError(f"model {model.name!r} knows how its network is built; leave arguments out")
         return model.definition
-    network = model.network
+    network, output = model.network, _SOFTMAX
+    if isinstance(network, SigmoidNetwork):
+        network, output = network.wrapped, _SIGMOID
     arguments = getattr(network, "arguments", {}) if arguments is None else arguments
     if not isinstance(arguments, Mapping):
         raise TypeError(f"arguments must be a mapping, not {type(arguments).__name__}")
     for architecture, network_class in ARCHITECTURES.items():
         if type(network) is network_class:
-            return NetworkDefinition(architecture, dict(arguments))
-    return NetworkDefinition(arguments=dict(arguments), code=_source_code(model))
+            return NetworkDefinition(architecture, dict(arguments), output=output)
+    return NetworkDefinition(arguments=dict(arguments), code=_source_code(model.name, network), output=output)
 
 
-def _source_code(model: "Model") -> SourceCode:
-    network_class = type(model.network)
-    title = f"the network of {model.name!r} is of class {network_class.__qualname__}"
+def _source_code(name: str, network: nn.Module) -> SourceCode:
+    network_class = type(network)
+    title = f"the network of {name!r} is of class {network_class.__qualname__}"
     if network_class.__module__.partition(".")[0] == "torch":
         raise BundleError(f"{title} of torch itself, which does not say what is in it; write a class of your own")
     try:

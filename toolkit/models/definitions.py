@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from toolkit.arguments import whole_number
 
@@ -43,6 +43,9 @@ class SourceCode:
         return hashlib.sha256(self.content).hexdigest()
 
 
+Output = Literal["softmax", "sigmoid"]
+
+
 @dataclass(frozen=True)
 class NetworkDefinition:
     """How a network is built: one of the toolkit's architectures, or a class in a file of the user's, and arguments."""
@@ -53,6 +56,9 @@ class NetworkDefinition:
     """What the architecture or class is called with; values that JSON holds."""
     code: SourceCode | None = None
     """The user's file and class."""
+    output: Output = "softmax"
+    """What turns logits into probabilities: a softmax over one channel per class; or the sigmoid of the network's only
+    channel, which stands for the second of two classes."""
 
     @property
     def title(self) -> str:
@@ -110,6 +116,7 @@ def document_of(
         **({"code": {"file": code.file, "class": code.class_name, "sha256": code.sha256}} if code else {}),
         **({} if code else {"architecture": definition.architecture}),
         "arguments": dict(definition.arguments),
+        **({} if definition.output == "softmax" else {"output": definition.output}),
         "class_names": list(class_names),
         "normalization": {key: [float(value) for value in values] for key, values in vars(normalization).items()},
         **{key: value for key, value in vars(rules).items() if value != getattr(own_rules, key)},

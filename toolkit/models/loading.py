@@ -24,7 +24,6 @@ class UntrainedNetworkWarning(UserWarning):
     """A network has random weights, so its label maps mean nothing."""
 
 
-@usual_torch()
 def load_model(name: str | Path) -> Model:
     """Load a model by name, or from a bundle directory.
 
@@ -43,7 +42,9 @@ def load_model(name: str | Path) -> Model:
         Names other than the first two take options, ``?key=value&key=value``: ``n_classes`` (pspnet), ``num_classes``
         (torchvision), ``classes`` (smp); ``weights``, a ``.safetensors`` or ``.pth`` file; ``dataset``, whose classes
         and colours they have; ``seed`` of the random weights where none are given; ``mean`` and ``std`` of the input,
-        each ``r,g,b`` in units of 0…255.
+        each ``r,g,b`` in units of 0…255; ``output=sigmoid`` for a network of one channel that is the logit of one class
+        against all else. Its classes are then the two of ``dataset`` or of the checkpoint; of a checkpoint that names
+        only one, ``background`` and that.
 
     Returns
     -------
@@ -103,7 +104,6 @@ def bundle_folder(name: str) -> Path | None:
     return folder if (folder / DEFINITION_FILE).is_file() else None
 
 
-@usual_torch()
 def load_bundle(folder: Path, source: str = "") -> Model:
     """Load the model in a bundle directory.
 
@@ -144,7 +144,8 @@ def _recipe_of(name: ModelName) -> Recipe | None:
     """What a provider makes of a name; None if it is nobody's."""
     find = PROVIDERS.get(f"{name.provider}:" if name.provider else name.name)
     try:
-        return find(name) if find else None
+        with usual_torch():
+            return find(name) if find else None
     except ModuleNotFoundError as error:
         remedy = f"; pip install -e '.[{name.provider}]' in the project's folder" if name.provider in _EXTRAS else ""
         raise ImportError(f"model {str(name)!r} needs {error.name!r}, which is not installed{remedy}") from error

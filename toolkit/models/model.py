@@ -25,7 +25,7 @@ class Model:
     network: nn.Module = field(repr=False)
     """The network, in evaluation mode."""
     class_names: tuple[str, ...]
-    """Names of the classes, in the order of the network's output channels."""
+    """Names of the classes, at least two, in the order of the network's output channels."""
     normalization: Normalization
     """How pixels become the network's input."""
     name: str = "unnamed"
@@ -49,6 +49,11 @@ class Model:
     """How the network is built; None for one built by hand."""
 
     def __post_init__(self) -> None:
+        if len(self.class_names) < 2:
+            raise ValueError(
+                f"class_names must be at least two, not {self.class_names!r}: of one class every pixel is; for a network "
+                "whose only channel is the logit of one class, Model(SigmoidNetwork(network), (\"background\", \"it\"))"
+            )
         for name, value in vars(InputRules.of(self.network)).items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)

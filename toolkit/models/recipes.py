@@ -1,21 +1,21 @@
 """All that it takes to make a model: what every provider returns for a name, and a bundle for its folder."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from torch import nn
 
-from toolkit.models.definitions import IMAGENET, NetworkDefinition, Normalization
+from toolkit.models.definitions import IMAGENET, NetworkDefinition, Normalization, Output
 from toolkit.models.descriptors import load_dataset
 from toolkit.models.errors import ModelError, ModelOptionError
 from toolkit.models.names import ModelName
 from toolkit.models.weights import Weights, fit_weights, read_weights
 from toolkit.paths import expand
 
-COMMON_OPTIONS = ("dataset", "mean", "seed", "std", "weights")
+COMMON_OPTIONS = ("dataset", "mean", "output", "seed", "std", "weights")
 """Options of every network that is built with random weights and can be given others."""
 
 
@@ -85,6 +85,8 @@ def recipe_of(
         origin = name.options.get("weights", str(name))
         details["put_weights"] = partial(fit_weights, tensors=weights.tensors, origin=origin)
         details["class_names"] = weights.class_names
+    if is_sigmoid(name):
+        definition = replace(definition, output="sigmoid")
     return Recipe(
         title=f"model {str(name)!r}",
         name=name.stem,
@@ -101,8 +103,18 @@ def recipe_of(
     )
 
 
+def is_sigmoid(name: ModelName) -> bool:
+    """Whether the option ``output`` says that the network's only channel is the logit of one class."""
+    output = name.options.get("output", "softmax")
+    if output not in get_args(Output):
+        raise name.refusal("output", " or ".join(get_args(Output)))
+    return output == "sigmoid"
+
+
 def option_classes(name: ModelName, key: str, default: int) -> int:
-    """The number of classes: in an option, or that of the data set in the option ``dataset``."""
+    """The number of output channels: in an option, or one per class of the data set in the option ``dataset``."""
+    if is_sigmoid(name):
+        return name.count(key, 1)
     return name.count(
         key, len(load_dataset(name.options["dataset"]).class_names) if "dataset" in name.options else default
     )

@@ -94,9 +94,15 @@ class PreparedNetwork:
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ValueError(
                 f"{self._model.name} gave {given} for {tuple(crops.shape)}; it must give logits "
-                f"({expected[0]}, {expected[1]}, height, width)"
+                f"({expected[0]}, {expected[1]}, height, width){_remedy(given, self._model)}"
             )
         return logits.float()
+
+
+def _remedy(given: object, model: Model) -> str:
+    if isinstance(given, tuple) and len(given) == 4 and given[1] == 1 and model.n_classes == 2:
+        return "; if its only channel is the logit of the second class, give Model a SigmoidNetwork(network)"
+    return ""
 
 
 def quickest_format(device: torch.device, precision: Precision) -> torch.memory_format:

@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from toolkit.models.definitions import IMAGENET, NetworkDefinition, Normalization
-from toolkit.models.errors import UnknownNameError, WeightsError
+from toolkit.models.errors import ModelOptionError, UnknownNameError, WeightsError
 from toolkit.models.names import ModelName
-from toolkit.models.recipes import Recipe, recipe_of
+from toolkit.models.recipes import Recipe, is_sigmoid, recipe_of
 from toolkit.models.torchvision_operators import define_missing_operators
 from toolkit.models.wrapped import WrappedNetwork
 from toolkit.paths import expand
 
-_OPTIONS = ("dataset", "mean", "revision", "std")
+_OPTIONS = ("dataset", "mean", "output", "revision", "std")
 _OF_NO_MATTER = ("_name_or_path", "_commit_hash", "dtype", "torch_dtype", "transformers_version")
 """What a configuration says of its file, and not of the network."""
 
@@ -52,6 +52,7 @@ def huggingface_recipe(name: ModelName) -> Recipe:
     if folder.is_dir():
         name = ModelName(name.provider, str(folder.resolve()), name.options)
     config = _config(name)
+    _check_output(name, config)
     if (commit := config.get("_commit_hash")) is not None:
         name = name.with_option("revision", commit)  # engines that load it later get the same
     preprocessing = _preprocessing(name)
@@ -69,6 +70,17 @@ def huggingface_recipe(name: ModelName) -> Recipe:
         class_names=_class_names(config),
         rules={"size_divisor": divisor} if divisor else {},
     )
+
+
+def _check_output(name: ModelName, config: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint of which more than one class may be on at a pixel, or whose only channel is no logit."""
+    if config.get("problem_type") == "multi_label_classification":
+        raise ModelOptionError(
+            f"model {str(name)!r}: its config.json says multi_label_classification, where a pixel may be of several "
+            "classes at once; here it has one"
+        )
+    if is_sigmoid(name) and config.get("model_type") in _MASK_TYPES:
+        raise name.refusal("output", f"softmax for a network of type {config['model_type']}, which gives scores")
 
 
 def _fetch_weights(network: nn.Module, name: ModelName) -> None:
