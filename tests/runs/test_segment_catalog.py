@@ -87,6 +87,16 @@ class TestResults:
         run.wait()
         assert set(catalog.errors(run.id).error) == {"too_large"}
 
+    def test_a_limit_that_is_raised_belongs_to_the_same_run_and_what_was_too_large_is_tried_again(
+        self, catalog: Catalog, model: Model, small_protocol: Protocol
+    ) -> None:
+        narrow = tk.segment(catalog, model, small_protocol, limits=tk.ReadLimits(max_pixels=6000))
+        narrow.wait()
+        wide = tk.segment(catalog, model, small_protocol, limits=tk.ReadLimits(max_pixels=7000), retry="failed")
+        wide.wait()
+        assert wide.id == narrow.id
+        assert set(catalog.to_xarray(wide.id).status.values) == {"done"}
+
     def test_two_runs_stand_side_by_side(self, catalog: Catalog, model: Model, small_protocol: Protocol) -> None:
         runs = [
             tk.segment(catalog, model, protocol) for protocol in (small_protocol, replace(small_protocol, flip=True))

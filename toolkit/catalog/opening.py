@@ -66,7 +66,7 @@ def make_catalog(store: Store, *, exist_ok: bool) -> None:
         Somebody was quicker, and that is not ok.
     """
     try:
-        zarr.create_group(store, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
+        zarr.create_group(store, zarr_format=3, attributes={FORMAT_ATTRIBUTE: {"format": FORMAT_VERSION}})
     except ContainsGroupError:  # somebody was quicker
         if not exist_ok:
             raise CatalogError(f"somebody else makes a catalog at {store_name(store)} just now") from None

@@ -53,7 +53,7 @@ class GenerationArrays:
         Older versions made all chunks ``in_whole_blocks``, also those of many rows and classes.
         """
         with contextlib.suppress(ContainsGroupError):
-            zarr.create_group(self._store, path=self._path)
+            zarr.create_group(self._store, path=self._path, zarr_format=3)
         group = zarr.open_group(self._store, path=self._path, mode="r+")
         for field in fields_of(options):
             per_class = (len(class_names),) if field.per_class else ()

@@ -152,6 +152,7 @@ class LabelFolder:
         return zarr.create_array(
             self.store,
             name=self._path(part),
+            zarr_format=3,
             shape=(n_pixels,),
             dtype=dtype,
             chunks=(chunk,),

@@ -64,7 +64,7 @@ def record_run(store: Store, settings: RunSettings, origin: Origin | None = None
         # Attributes arrive with the group in one atomic write: a run without settings is never seen. Another driver may
         # have entered the same run meanwhile.
         with contextlib.suppress(ContainsGroupError):
-            zarr.create_group(store, path=run_path(settings.run_id), attributes=asdict(record))
+            zarr.create_group(store, path=run_path(settings.run_id), zarr_format=3, attributes=asdict(record))
     return settings.run_id
 
 

@@ -105,7 +105,7 @@ def write_table(
     the number of images if None.
     """
     table = ImageTable(number, len(uris), block_size or block_size_for(len(uris)))
-    group = zarr.open_group(store, path=table_path(number), mode="w")
+    group = zarr.open_group(store, path=table_path(number), mode="w", zarr_format=3)
     for name in ["uri", *covariates]:
         column = np.array(uris, dtype=object) if name == "uri" else to_array(covariates[name])
         values, attributes = encode(column)

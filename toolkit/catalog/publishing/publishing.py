@@ -112,7 +112,7 @@ def _write_icechunk(publication: Publication, path: Path) -> None:
 
 def _write_arrays(publication: Publication, store: Store) -> None:
     """Write everything as Zarr arrays that xarray knows for one dataset."""
-    group = zarr.create_group(store, overwrite=True)
+    group = zarr.create_group(store, overwrite=True, zarr_format=3)
     class_names, attributes = encode(np.array(publication.class_names, dtype=object))
     array = group.create_array("class_name", data=class_names, dimension_names=("class_name",))
     array.attrs.put({**DESCRIPTIONS["class_name"], **attributes})
