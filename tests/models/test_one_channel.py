@@ -18,6 +18,7 @@ from toolkit.models import (
     Normalization,
     SigmoidNetwork,
     UntrainedNetworkWarning,
+    define_missing_operators,
     load_model,
 )
 from toolkit.models.weights import write_weights
@@ -61,7 +62,10 @@ def bundle(folder: Path, n_channels: int, names: list[str], **document: Any) -> 
     folder.mkdir()
     (folder / "code.py").write_text(CODE)
     generator = torch.Generator().manual_seed(0)
-    weights = {"last.weight": torch.randn(n_channels, 3, 4, 4, generator=generator), "last.bias": torch.ones(n_channels)}
+    weights = {
+        "last.weight": torch.randn(n_channels, 3, 4, 4, generator=generator),
+        "last.bias": torch.ones(n_channels),
+    }
     sha256 = write_weights(folder / "model.safetensors", weights)
     content = {
         "name": "channels",
@@ -204,6 +208,7 @@ def test_an_unknown_output_of_a_name_is_refused() -> None:
 
 def huggingface_checkpoint(folder: Path, n_labels: int, **settings: Any) -> Path:
     transformers = pytest.importorskip("transformers")
+    define_missing_operators()
     config = transformers.SegformerConfig(
         num_encoder_blocks=4,
         depths=[1] * 4,

@@ -241,9 +241,7 @@ def test_a_good_tiff_is_read(options: dict[str, Any]) -> None:
 
 
 def test_a_large_colour_profile_of_a_webp_does_no_harm() -> None:
-    np.testing.assert_array_equal(
-        decode(encoded(PHOTO, "WEBP", lossless=True, icc_profile=bytes(3_000_000))), PIXELS
-    )
+    np.testing.assert_array_equal(decode(encoded(PHOTO, "WEBP", lossless=True, icc_profile=bytes(3_000_000))), PIXELS)
 
 
 def bmp(rows: bytes, bits: int, *, palette: bytes = b"", compression: int = 0, top_down: bool = False) -> bytes:

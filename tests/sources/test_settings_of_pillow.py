@@ -125,7 +125,9 @@ def test_warnings_that_are_errors_change_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["bmp", "tiff", "png", "jpeg"])
-def test_half_a_picture_is_truncated_where_pillow_is_told_to_read_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_picture_is_truncated_where_pillow_is_told_to_read_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     assert outcome(FILES[f"half of a {name}"])[0] == "truncated"
 

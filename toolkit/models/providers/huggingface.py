@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from toolkit.models.definitions import IMAGENET, NetworkDefinition, Normalization
 from toolkit.models.errors import ModelOptionError, UnknownNameError, WeightsError
 from toolkit.models.names import ModelName
+from toolkit.models.providers.hub import REMEDY, is_known_to_lack, reached_or_offline
 from toolkit.models.recipes import Recipe, is_sigmoid, recipe_of
 from toolkit.models.torchvision_operators import define_missing_operators
 from toolkit.models.wrapped import WrappedNetwork
@@ -50,12 +51,17 @@ def huggingface_recipe(name: ModelName) -> Recipe:
     name.check_options(_OPTIONS)
     folder = Path(expand(name.name)).expanduser()
     if folder.is_dir():
-        name = ModelName(name.provider, str(folder.resolve()), name.options)
-    config = _config(name)
+        return _recipe(ModelName(name.provider, str(folder.resolve()), name.options), "")
+    with reached_or_offline() as unreachable:
+        return _recipe(name, unreachable)
+
+
+def _recipe(name: ModelName, unreachable: str) -> Recipe:
+    config = _config(name, unreachable)
     _check_output(name, config)
     if (commit := config.get("_commit_hash")) is not None:
         name = name.with_option("revision", commit)  # engines that load it later get the same
-    preprocessing = _preprocessing(name)
+    preprocessing = _preprocessing(name, unreachable)
     arguments: dict[str, Any] = {"config": {key: value for key, value in config.items() if key not in _OF_NO_MATTER}}
     if preprocessing.get("do_flip_channel_order"):
         arguments["bgr"] = True
@@ -85,23 +91,42 @@ def _check_output(name: ModelName, config: Mapping[str, Any]) -> None:
 
 def _fetch_weights(network: nn.Module, name: ModelName) -> None:
     assert isinstance(network, HuggingFaceNetwork)
+    if Path(name.name).is_dir():
+        return _load(network, name, "")
+    with reached_or_offline() as unreachable:
+        return _load(network, name, unreachable)
+
+
+def _load(network: "HuggingFaceNetwork", name: ModelName, unreachable: str) -> None:
     try:
         network.load_checkpoint(name.name, **_where(name))
     except Exception as error:  # transformers lets through what safetensors, pickle and the hub raise
+        if unreachable:
+            raise WeightsError(_offline(name, "weights", unreachable)) from error
         raise WeightsError(f"model {str(name)!r}: its weights cannot be used: {error}") from error
+
+
+def _offline(name: ModelName, what: str, unreachable: str) -> str:
+    return (
+        f"model {str(name)!r}: the hub's cache has no {what} of it, and {unreachable}. {REMEDY}; or bring "
+        "the checkpoint's files on a disk, and give hf:DIRECTORY"
+    )
 
 
 def _where(name: ModelName) -> dict[str, Any]:
     return {"revision": name.options["revision"]} if "revision" in name.options else {}
 
 
-def _config(name: ModelName) -> Mapping[str, Any]:
+def _config(name: ModelName, unreachable: str) -> Mapping[str, Any]:
     define_missing_operators()
     from transformers import PretrainedConfig
 
     try:
         found, _ = PretrainedConfig.get_config_dict(name.name, **_where(name))
     except (OSError, ValueError) as error:
+        if unreachable:
+            words = _offline(name, "config.json", unreachable)
+            raise UnknownNameError(f"{words}. Nor is there a directory {name.name!r}") from error
         raise UnknownNameError(
             f"model {str(name)!r}: there is no directory {name.name!r} with a config.json, and none can be fetched "
             f"from the hub: {error}"
@@ -111,16 +136,21 @@ def _config(name: ModelName) -> Mapping[str, Any]:
     return found
 
 
-def _preprocessing(name: ModelName) -> Mapping[str, Any]:
+def _preprocessing(name: ModelName, unreachable: str) -> Mapping[str, Any]:
     from transformers import AutoImageProcessor
 
     try:
         processor = AutoImageProcessor.from_pretrained(name.name, **_where(name))
     except (OSError, ValueError, ImportError) as error:
+        # Wrong numbers would come of taking it for a checkpoint that has none.
+        file = "preprocessor_config.json"
+        if not Path(name.name).is_dir() and not is_known_to_lack(name.name, file, name.options.get("revision")):
+            words = _offline(name, file, unreachable) if unreachable else f"model {str(name)!r}: its {file}: {error}"
+            raise UnknownNameError(words) from error
         warnings.warn(
             f"model {str(name)!r}: no preprocessor_config.json can be read ({error}); its input is normalised as "
             "ImageNet's photos are; say otherwise with mean= and std=",
-            stacklevel=5,
+            stacklevel=6,
         )
         return {}
     return dict(processor.to_dict())

@@ -1,6 +1,7 @@
 """Networks of segmentation-models-pytorch, before their final upsampling: ``smp:PSPNet/resnet50?classes=150``."""
 
 import inspect
+from contextlib import nullcontext
 from typing import Any
 
 from torch import Tensor, nn
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from toolkit.models.definitions import IMAGENET, NetworkDefinition, Normalization
 from toolkit.models.errors import ModelOptionError, UnknownNameError, WeightsError, alternatives
 from toolkit.models.names import ModelName
+from toolkit.models.providers.hub import REMEDY, reached_or_offline
 from toolkit.models.recipes import COMMON_OPTIONS, Recipe, option_classes, option_weights, recipe_of
 from toolkit.models.torchvision_operators import define_missing_operators
 from toolkit.models.wrapped import WrappedNetwork
@@ -89,9 +91,11 @@ def _normalization(name: ModelName, encoder: str) -> Normalization:
     from segmentation_models_pytorch.encoders import get_preprocessing_params
 
     try:
-        found = get_preprocessing_params(encoder, encoder_weights or "imagenet")
+        with reached_or_offline() if encoder_weights else nullcontext("") as unreachable:
+            found = get_preprocessing_params(encoder, encoder_weights or "imagenet")
     except OSError as error:
-        raise WeightsError(f"model {str(name)!r}: its encoder's weights cannot be fetched: {error}") from error
+        reason = f"{unreachable}. {REMEDY}" if unreachable else error
+        raise WeightsError(f"model {str(name)!r}: its encoder's weights cannot be fetched: {reason}") from error
     except ValueError as error:
         if encoder_weights is None:
             return IMAGENET
@@ -131,7 +135,12 @@ class SmpNetwork(WrappedNetwork):
         define_missing_operators()
         import segmentation_models_pytorch as smp
 
-        network = smp.create_model(architecture, encoder, encoder_weights, classes=classes, **options)
+        with reached_or_offline() if encoder_weights else nullcontext("") as unreachable:
+            try:
+                network = smp.create_model(architecture, encoder, encoder_weights, classes=classes, **options)
+            except OSError as error:
+                reason = f"the cache has no weights {encoder_weights!r} of {encoder}, and {unreachable}. {REMEDY}"
+                raise (OSError(reason) if unreachable else error) from error
         # Weights of the whole network are kept with it, so whoever builds it again needs none for the encoder.
         super().__init__(network, {"architecture": architecture, "encoder": encoder, "classes": classes, **options})
         self.size_divisor = network.encoder.output_stride if network.requires_divisible_input_shape else 1

@@ -1,6 +1,8 @@
 """torchvision's networks (``fcn_*``, ``deeplabv3_*``, ``lraspp_*``) by name, such as ``torchvision:fcn_resnet50``."""
 
+from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.request import Request, urlopen
 
 from torch import Tensor
 
@@ -13,6 +15,7 @@ from toolkit.models.weights import Weights
 from toolkit.models.wrapped import WrappedNetwork
 
 _OPTIONS = ("num_classes", "aux_loss", *COMMON_OPTIONS)
+_PATIENCE = 10.0  # seconds
 _AUXILIARY = "aux_classifier."
 
 
@@ -48,12 +51,19 @@ def _weights(name: ModelName) -> tuple[ModelName, Weights | None]:
 
 
 def _fetched(published: Any) -> Weights:
-    from torch.hub import load_state_dict_from_url
+    from torch.hub import get_dir, load_state_dict_from_url
 
+    kept = Path(get_dir()) / "checkpoints" / PurePosixPath(published.url).name
     try:
+        if not kept.is_file():
+            # The download itself would wait for a silent network as long as the operating system does.
+            urlopen(Request(published.url, method="HEAD"), timeout=_PATIENCE).close()
         tensors = load_state_dict_from_url(published.url, map_location="cpu", check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
-        raise WeightsError(f"weights {published}: cannot be fetched from {published.url}: {error}") from error
+        raise WeightsError(
+            f"weights {published}: cannot be fetched from {published.url}: {error}. Connect and try again (a proxy is "
+            f"taken from HTTPS_PROXY), put the file at {kept}, or give weights=FILE"
+        ) from error
     # Their first class is spelt "__background__".
     return Weights(tensors, tuple(str(category).strip("_") for category in published.meta["categories"]))
 
