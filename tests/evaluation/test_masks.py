@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageFile, PngImagePlugin
 
 from toolkit.evaluation import read_mask
 from toolkit.sources import ReadLimits, SourceError
@@ -198,3 +198,15 @@ class TestRefusals:
         monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", None)
         limits = ReadLimits(max_pixels=HEIGHT * WIDTH - 1)
         assert code_of(tmp_path, data, f"{WIDTH} × {HEIGHT} pixels", limits=limits) == "too_large"
+
+
+@pytest.mark.parametrize("format_name", ["PNG", "TIFF"])
+def test_half_a_mask_is_refused_where_pillow_is_told_to_read_it(
+    tmp_path: Path, format_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = saved(Image.fromarray(np.tile(INDICES, (40, 40))), format_name)
+    (tmp_path / "mask").write_bytes(data[: len(data) // 2])
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(SourceError) as caught:
+        read_mask(str(tmp_path / "mask"))
+    assert caught.value.code == "truncated"

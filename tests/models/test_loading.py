@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from toolkit.models import (
     Model,
@@ -94,7 +95,7 @@ def test_a_directory_without_a_definition_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "model.pth").write_bytes(b"weights")
-    with pytest.raises(UnknownNameError, match=r"model\.pth.*a file is no model; .*weights=FILE"):
+    with pytest.raises(UnknownNameError, match=r"model\.pth.*a file is no model.*weights=.*model\.pth"):
         load_model(tmp_path / "model.pth")
 
 
@@ -202,3 +203,45 @@ def test_a_bundle_may_lie_in_a_folder_with_a_question_mark(tmp_path: Path, model
     folder = tmp_path / "what?n_classes=3"
     shutil.copytree(data_catalog() / "models" / BUILT_IN, folder)
     assert load_model(load_model(folder).source).digest == model.digest
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("deeplabv3", "Did you mean 'deeplabv3-mobilenetv2-voc'"),
+        ("PSPNet", "Did you mean 'pspnet-resnet101'"),
+        ("deeplabv3_resnet50", "'torchvision:deeplabv3_resnet50'"),
+        ("torchvision/fcn_resnet50", "did you mean 'torchvision:fcn_resnet50'"),
+        ("hf/nvidia/segformer", "did you mean 'hf:nvidia/segformer'"),
+        ("nvidia/segformer-b0", "write 'hf:nvidia/segformer-b0'"),
+        ("https://huggingface.co/nvidia/segformer-b0", "write 'hf:nvidia/segformer-b0'"),
+        ("", "the name is empty"),
+        ("hf:", "hf:ORG/NAME, or hf:DIRECTORY"),
+    ],
+)
+def test_a_name_that_there_is_not_is_refused_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(UnknownNameError, match=meant):
+        load_model(name)
+
+
+def test_a_path_that_is_no_bundle_says_what_to_write(tmp_path: Path) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "model.json").write_text("{}")
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "config.json").write_text("{}")
+    (tmp_path / "empty").mkdir()
+    for path, words in {
+        tmp_path / "bundle" / "model.json": f"write '{tmp_path / 'bundle'}'",
+        tmp_path / "checkpoint": f"write 'hf:{tmp_path / 'checkpoint'}'",
+        tmp_path / "empty": "the directory holds no model.json",
+        tmp_path / "nothing": "no such directory",
+    }.items():
+        with pytest.raises(UnknownNameError, match=words):
+            load_model(path)
+
+
+def test_a_network_or_a_model_is_no_name_and_the_error_says_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"make Model\(network, class_names, normalization\)"):
+        load_model(nn.Conv2d(3, 2, 1))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="which is a model already"):
+        load_model(load_model("deeplabv3-mobilenetv2-voc"))  # type: ignore[arg-type]

@@ -98,7 +98,7 @@ def test_fractions_are_those_of_the_class_and_of_all_else(protocol: Protocol) ->
 
 
 def test_a_model_of_one_class_is_refused() -> None:
-    with pytest.raises(ValueError, match="of one class every pixel is.*SigmoidNetwork"):
+    with pytest.raises(ValueError, match=r"of one class every pixel is.*SigmoidNetwork"):
         Model(OneChannel().eval(), ("road",), UNIT)
 
 
@@ -109,7 +109,7 @@ def test_a_network_of_one_channel_for_two_classes_is_told_the_remedy() -> None:
 
 
 def test_a_bundle_of_one_channel_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match='one output channel.*"output": "sigmoid" in model.json'):
+    with pytest.raises(BundleError, match=r'one output channel.*"output": "sigmoid" in model\.json'):
         load_model(bundle(tmp_path / "bundle", 1, ["road"]))
 
 
@@ -178,7 +178,7 @@ def require(name: str) -> None:
 @pytest.mark.parametrize("name", ONE_CHANNEL)
 def test_a_name_with_one_class_is_refused(name: str) -> None:
     require(name)
-    with pytest.raises(ModelOptionError, match="one output channel.*output=sigmoid"):
+    with pytest.raises(ModelOptionError, match=r"one output channel.*output=sigmoid"):
         load_model(name)
 
 

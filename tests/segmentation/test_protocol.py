@@ -1,11 +1,13 @@
 """A protocol that exists can be run: what cannot is refused by name and value, and what can is plain data."""
 
+import copy
 import json
 import pickle
 import re
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -29,9 +31,9 @@ def test_a_scale_that_is_no_number_is_refused(scale: Any) -> None:
         Protocol(scales=(1.0, scale))
 
 
-@pytest.mark.parametrize("scales", ["big", "1.0", "", 1.0, 1, None, True])
-def test_scales_that_are_no_sequence_are_refused(scales: Any) -> None:
-    with pytest.raises(TypeError, match=rf"scales must be a sequence .*{re.escape(repr(scales))}"):
+@pytest.mark.parametrize("scales", ["big", "1.0", "", None, True])
+def test_scales_that_are_no_numbers_are_refused(scales: Any) -> None:
+    with pytest.raises(TypeError, match=rf"scales must be a number, or several .*{re.escape(repr(scales))}"):
         Protocol(scales=scales)
 
 
@@ -289,3 +291,72 @@ def test_the_settings_are_a_copy() -> None:
     protocol = Protocol()
     protocol.to_dict()["scales"].append(2.0)
     assert protocol == Protocol()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [
+        ("scale", "scales"),
+        ("Flip", "flip"),
+        ("crop", "crop_size"),
+        ("tile_size", "crop_size"),
+        ("roi_size", "crop_size"),
+        ("step", "stride"),
+        ("overlaps", "overlap"),
+        ("interpolation", "resize"),
+    ],
+)
+@pytest.mark.parametrize("make", [Protocol, lambda **settings: Protocol.preset("semseg", **settings)])
+def test_a_field_that_there_is_not_is_refused_with_the_one_that_was_meant(make: Any, wrong: str, meant: str) -> None:
+    with pytest.raises(TypeError, match=f"'{wrong}' is not a field of a protocol.*Did you mean '{meant}'"):
+        make(**{wrong: 1})
+
+
+@pytest.mark.parametrize("name", ["batch_size", "precision", "compile"])
+def test_what_is_no_matter_of_the_numerics_says_where_it_goes(name: str) -> None:
+    with pytest.raises(TypeError, match=f"'{name}' is not a field.*give it to segment"):
+        Protocol(**{name: 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("wrong", "meant"), [("semsegg", "semseg"), ("SemSeg", "semseg"), ("mmseg", "mmseg1")])
+def test_a_preset_that_there_is_not_is_refused_with_the_one_that_was_meant(wrong: str, meant: str) -> None:
+    with pytest.raises(ValueError, match=f"no preset '{wrong}'.*Did you mean '{meant}'"):
+        Protocol.preset(wrong)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, ["semseg"]])
+def test_a_preset_is_a_name(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="there is no preset"):
+        Protocol.preset(wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "scales"),
+    [
+        (0.5, (0.5,)),
+        (2, (2.0,)),
+        ([0.5, 1], (0.5, 1.0)),
+        (np.float64(0.5), (0.5,)),
+        (np.float32(0.1), (0.1,)),
+        (np.array([0.5, 1.0]), (0.5, 1.0)),
+        (np.array([0.1, 0.7], np.float32), (0.1, 0.7)),
+        (np.array([1, 2]), (1.0, 2.0)),
+    ],
+)
+def test_a_number_several_and_numpys_are_scales(wrong: Any, scales: tuple[float, ...]) -> None:
+    protocol = Protocol(scales=wrong)
+    assert protocol.scales == scales
+    assert all(type(scale) is float for scale in protocol.scales)
+    assert protocol == Protocol(scales=scales)
+
+
+@pytest.mark.parametrize("wrong", ["0.5", "0.5,1", True, None, np.array(0.5), np.array([[0.5]])])
+def test_what_is_neither_a_number_nor_several_is_refused(wrong: Any) -> None:
+    with pytest.raises(TypeError, match=r"scales must be a number, or several such as \(0.5, 1.0\)"):
+        Protocol(scales=wrong)
+
+
+def test_a_protocol_is_copied_and_pickled() -> None:
+    protocol = Protocol(scales=(0.5,), flip=True)
+    assert copy.deepcopy(protocol) == protocol == pickle.loads(pickle.dumps(protocol))
+    assert replace(protocol, flip=False) == Protocol(scales=(0.5,))

@@ -13,12 +13,12 @@ from toolkit.models.errors import BuildError, ProbeError, UserCodeError, alterna
 from toolkit.models.providers import ARCHITECTURES
 from toolkit.models.recipes import Recipe
 from toolkit.models.sigmoid import SigmoidNetwork, two_classes
-from toolkit.models.usual_torch import usual_torch
 from toolkit.models.user_code import load_class
+from toolkit.models.usual_torch import usual_torch
 
 _ONE_CHANNEL = (
-    "the network has one output channel, and the softmax of one makes every pixel its only class; if it is the logit of "
-    'one class against all else, say so: output=sigmoid in a name, "output": "sigmoid" in model.json'
+    "the network has one output channel, and the softmax of one makes every pixel its only class; if it is the logit "
+    'of one class against all else, say so: output=sigmoid in a name, "output": "sigmoid" in model.json'
 )
 _DRAWING = threading.Lock()  # torch has one generator for all threads
 _SIDES = (33, 129, 513)

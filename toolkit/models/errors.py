@@ -49,9 +49,16 @@ def alternatives(given: str, known: Iterable[str]) -> str:
     names = sorted(known)
     if not names:
         return "none"
-    by_lower = {name.lower(): name for name in names}
-    close = difflib.get_close_matches(given.lower(), by_lower, n=1)
-    return ", ".join(map(repr, names)) + (f". Did you mean {by_lower[close[0]]!r}?" if close else "")
+    close = closest(given, names)
+    return ", ".join(map(repr, names)) + (f". Did you mean {close!r}?" if close else "")
+
+
+def closest(given: str, known: Iterable[str]) -> str:
+    """The name that was most probably meant, which may begin with what was given; empty if there is none."""
+    by_lower = {name.lower(): name for name in sorted(known)}
+    similar = difflib.get_close_matches(given.lower(), by_lower, n=1)
+    longer = [name for name in by_lower if len(given) > 2 and name.startswith(given.lower())]
+    return by_lower[next(iter([*similar, *longer]))] if similar or longer else ""
 
 
 def shortened(value: object) -> str:

@@ -1,13 +1,16 @@
 """A model by its name, or from a directory."""
 
+import re
 import warnings
 from pathlib import Path
+
+from torch import nn
 
 from toolkit.models.building import follow
 from toolkit.models.bundles import DEFINITION_FILE, read_bundle
 from toolkit.models.definitions import InputRules, digest_of, document_of
 from toolkit.models.descriptors import list_models, load_model_descriptor
-from toolkit.models.errors import ModelOptionError, UnknownNameError, alternatives
+from toolkit.models.errors import ModelOptionError, UnknownNameError, alternatives, shortened
 from toolkit.models.model import Model
 from toolkit.models.names import ModelName
 from toolkit.models.providers import PROVIDERS
@@ -17,6 +20,7 @@ from toolkit.models.weights import weights_sha256
 from toolkit.models.wrapped import published_weights
 from toolkit.paths import data_catalog, expand
 
+_CHECKPOINT_FILE = "config.json"
 _EXTRAS = ("hf", "smp")
 
 
@@ -76,7 +80,8 @@ def load_model(name: str | Path) -> Model:
     'person'
     """
     if not isinstance(name, str | Path):
-        raise TypeError(f"model must be a name or the path of a bundle, not {type(name).__name__}: {name!r}")
+        given = f"{type(name).__name__}: {shortened(name)}"
+        raise TypeError(f"model must be a name or the path of a bundle, not {given}{_remedy(name)}")
     text = str(name)
     bundle = bundle_folder(text)
     if bundle is not None:
@@ -152,12 +157,43 @@ def _recipe_of(name: ModelName) -> Recipe | None:
 
 
 def _unknown(text: str, parsed: ModelName) -> UnknownNameError:
-    folder = Path(expand(text)).expanduser()
-    reason = f"the directory holds no {DEFINITION_FILE}" if folder.is_dir() else "no such name, no such directory"
-    if folder.is_file():
-        reason = "a file is no model; give its network's name with ?weights=FILE"
+    reason = _reason(text, Path(expand(text)).expanduser())
     known = [*list_models(), *(f"{provider}…" if provider.endswith(":") else provider for provider in PROVIDERS)]
     return UnknownNameError(
         f"model {text!r}: {reason}; give the path of a directory with a {DEFINITION_FILE}, or one of "
         f"{alternatives(parsed.stem, known)}"
     )
+
+
+def _reason(text: str, path: Path) -> str:
+    """Why a name is nobody's, with what it may have been meant to be."""
+    if not text.strip():
+        return "the name is empty"
+    if path.name == DEFINITION_FILE and path.is_file():
+        return f"it is the definition of a bundle; write {str(path.parent)!r}"
+    if path.is_file():
+        return (
+            "a file is no model, since it does not say which network its weights are of; name that, too: "
+            f"NETWORK?weights={text}, such as 'pspnet-resnet50?n_classes=150&weights={text}'"
+        )
+    if (path / _CHECKPOINT_FILE).is_file():
+        return f"the directory holds a {_CHECKPOINT_FILE}, as checkpoints of transformers do; write 'hf:{text}'"
+    if path.is_dir():
+        return f"the directory holds no {DEFINITION_FILE}"
+    if re.match("(deeplabv3|fcn|lraspp)_", text):
+        return f"no such name, no such directory; torchvision's network of that name is 'torchvision:{text}'"
+    provider, _, rest = text.partition("/")
+    if rest and f"{provider}:" in PROVIDERS:
+        return f"no such directory; did you mean '{provider}:{rest}'?"
+    on_the_hub = re.fullmatch(r"(?:https?://(?:www\.)?huggingface\.co/)?([\w.-]*\w[\w.-]*/[\w.-]+)/?", text)
+    if on_the_hub and not text.startswith((".", "~")):
+        return (
+            f"no such name, no such directory; if it is a checkpoint on Hugging Face's hub, write 'hf:{on_the_hub[1]}'"
+        )
+    return "no such name, no such directory"
+
+
+def _remedy(given: object) -> str:
+    if isinstance(given, nn.Module):
+        return "; of a network of your own make Model(network, class_names, normalization)"
+    return ", which is a model already" if isinstance(given, Model) else ""

@@ -51,8 +51,8 @@ class Model:
     def __post_init__(self) -> None:
         if len(self.class_names) < 2:
             raise ValueError(
-                f"class_names must be at least two, not {self.class_names!r}: of one class every pixel is; for a network "
-                'whose only channel is the logit of one class, Model(SigmoidNetwork(network), ("background", "it"))'
+                f"class_names must be at least two, not {self.class_names!r}: of one class every pixel is; for a "
+                "network whose only channel is the logit of one class, give SigmoidNetwork(network) and both names"
             )
         for name, value in vars(InputRules.of(self.network)).items():
             if getattr(self, name) is None:

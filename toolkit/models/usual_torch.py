@@ -51,7 +51,7 @@ def _usual_dtype() -> Iterator[Callable[[], None]]:
 
 def _usual_precisions() -> Iterator[Callable[[], None]]:
     """Full float32 on the CPU, of which a matrix product or convolution may otherwise have fewer bits."""
-    above = torch.backends.mkldnn.fp32_precision  # type: ignore[attr-defined]
+    above = torch.backends.mkldnn.fp32_precision
     for kind in ("conv", "matmul", "rnn"):
         backend = getattr(torch.backends.mkldnn, kind)
         precision = backend.fp32_precision

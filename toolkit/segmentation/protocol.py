@@ -1,12 +1,13 @@
 """The numerics of one segmentation, as plain data."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import InitVar, asdict, dataclass, fields
 from numbers import Real
 from typing import Any, Literal, get_args
 
 from toolkit.arguments import choice, flag, number, whole_number
+from toolkit.models.errors import closest
 from toolkit.segmentation.presets import PRESETS
 
 ScaleBase = Literal["original", "long", "short", "square"]
@@ -109,6 +110,11 @@ class Protocol:
     restore_align_corners: bool | None = False
     """Whether a pass is resized to the image's size with corners aligned; None: as the model was trained."""
 
+    def __new__(cls, *_: object, **settings: object) -> "Protocol":
+        """Refuse a misspelt field with the right one, before the fields are set."""
+        _check_names(settings)
+        return super().__new__(cls)
+
     def __post_init__(self, overlap: float | None) -> None:
         object.__setattr__(self, "scales", _checked_scales(self.scales))
         for name, choices in _CHOICES.items():
@@ -148,12 +154,10 @@ class Protocol:
         >>> Protocol.preset("semseg", scales=(0.5, 1.0)).padding
         'center'
         """
-        if name not in PRESETS:
-            raise ValueError(f"there is no preset {name!r}; there are {', '.join(map(repr, PRESETS))}")
-        known = [field.name for field in fields(cls)] + ["overlap"]
-        unknown = sorted(set(overrides) - set(known))
-        if unknown:
-            raise TypeError(f"{unknown[0]!r} is not a field of a protocol; there are {', '.join(known)}")
+        if not isinstance(name, str) or name not in PRESETS:
+            names = ", ".join(map(repr, PRESETS))
+            raise ValueError(f"there is no preset {name!r}; there are {names}{_hint(closest(str(name), PRESETS))}")
+        _check_names(overrides)
         settings = PRESETS[name] | overrides
         if not {"stride", "overlap"}.isdisjoint(overrides):
             settings = {key: value for key, value in settings.items() if key in overrides or key not in _SPACING}
@@ -242,10 +246,35 @@ _CHOICES: dict[str, Any] = {
 }
 
 
+_OTHER_WORDS = {
+    **dict.fromkeys(("crop", "tile", "tile_size", "window", "window_size", "roi_size", "patch_size"), "crop_size"),
+    **dict.fromkeys(("step", "steps"), "stride"),
+    **dict.fromkeys(("mirror", "hflip", "tta"), "flip"),
+    "interpolation": "resize",
+}
+"""What fields are called elsewhere."""
+_NO_NUMERICS = ("batch_size", "compile", "precision")
+
+
+def _check_names(settings: Mapping[str, object]) -> None:
+    known = [field.name for field in fields(Protocol)] + ["overlap"]
+    for name in sorted(set(settings) - set(known)):
+        if name in _NO_NUMERICS:
+            raise TypeError(f"{name!r} is not a field of a protocol; give it to segment, segment_image or Execution")
+        hint = _hint(_OTHER_WORDS.get(name) or closest(name, known))
+        raise TypeError(f"{name!r} is not a field of a protocol; there are {', '.join(known)}{hint}")
+
+
+def _hint(meant: str) -> str:
+    return f". Did you mean {meant!r}?" if meant else ""
+
+
 def _checked_scales(scales: object) -> tuple[float, ...]:
-    if isinstance(scales, str) or not isinstance(scales, Iterable):
-        raise TypeError(f"scales must be a sequence of numbers such as (0.5, 1.0), not {scales!r}")
-    checked: tuple[Any, ...] = tuple(scales)
+    if isinstance(scales, Real) and not isinstance(scales, bool):
+        scales = (scales,)
+    if isinstance(scales, str) or not isinstance(scales, Iterable) or getattr(scales, "ndim", 1) != 1:
+        raise TypeError(f"scales must be a number, or several such as (0.5, 1.0), not {scales!r}")
+    checked: tuple[Any, ...] = tuple(map(_as_written, scales))
     for scale in checked:
         if isinstance(scale, bool) or not isinstance(scale, Real):
             raise TypeError(f"scales must be numbers, but scales={checked!r} holds {scale!r}")
@@ -256,6 +285,11 @@ def _checked_scales(scales: object) -> tuple[float, ...]:
     if len(set(checked)) < len(checked):
         raise ValueError(f"scales={checked!r} holds a scale twice; weights other than 1 are not supported")
     return tuple(float(scale) for scale in checked)
+
+
+def _as_written(scale: Any) -> Any:
+    """A scale of NumPy's as Python's number of the same digits: 0.1 in float32 is meant to be 0.1."""
+    return float(str(scale)) if isinstance(scale, Real) and hasattr(scale, "dtype") else scale
 
 
 def _checked_slices(slices: object) -> tuple[int, int]:

@@ -57,7 +57,7 @@ class _Tiff(TiffImagePlugin.TiffImageFile, _Strict):
     def load_prepare(self) -> None:
         """Make the image before Pillow does, which would hold its size against a limit of the process."""
         if self._im is None:
-            self.im = Image.core.new(self.mode, self._tile_size)
+            self.im = Image.core.new(self.mode, self._tile_size)  # type: ignore[attr-defined]
         super().load_prepare()
 
 
@@ -67,7 +67,7 @@ class _Bmp(BmpImagePlugin.BmpImageFile, _Strict):
         if self.mode == "RGBA" and self.info["compression"] == _UNCOMPRESSED:
             # The fourth byte of such pixels is nothing, unless BmpImagePlugin.USE_RAW_ALPHA is set.
             self._mode = "RGB"
-            self.tile = [tile._replace(args=("BGRX", *tile.args[1:])) for tile in self.tile]
+            self.tile = [tile._replace(args=("BGRX", *list(tile.args or ())[1:])) for tile in self.tile]
 
 
 class _WebpBytes(io.BytesIO):
@@ -100,7 +100,7 @@ class Picture:
         described: Image.Image = self.image
         if self.essentials:
             described = Image.new("1", (1, 1))
-            described.info = dict(self.essentials.info)
+            described.info.update(self.essentials.info)
         return described.getexif().get(ExifTags.Base.Orientation, 1)
 
 

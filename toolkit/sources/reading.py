@@ -32,8 +32,8 @@ class ReadLimits:
 
     max_pixels: int = 200_000_000
     """Largest allowed ``width * height`` in pixels, as the file's header states it; by default, what a panorama of
-    20,000 × 10,000 has. Decoding takes about 7 bytes per pixel, of transparent pictures up to 20. Notebooks and commands
-    call it ``max_megapixels``."""
+    20,000 × 10,000 has. Decoding takes about 10 bytes per pixel, of transparent pictures up to 25. Notebooks and
+    commands call it ``max_megapixels``."""
     max_bytes: int = 512 * 2**20
     """Largest allowed file, in bytes. Notebooks and commands call it ``max_megabytes``."""
     stall_seconds: float = 60.0

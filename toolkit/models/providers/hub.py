@@ -13,8 +13,8 @@ _SERVER_FAILED = 500
 _OFFLINE = threading.RLock()  # the client has one such switch for all threads
 
 REMEDY = (
-    "Connect and try again (a proxy is taken from HTTPS_PROXY), or set HF_HOME to a cache that has it, or load a bundle, "
-    "which needs no hub"
+    "Connect and try again (a proxy is taken from HTTPS_PROXY), or set HF_HOME to a cache that has it, or load a "
+    "bundle, which needs no hub"
 )
 
 
@@ -55,8 +55,7 @@ def is_known_to_lack(repository: str, file: str, revision: str | None) -> bool:
 
 
 def _why_unreachable() -> str:
-    from huggingface_hub import constants
-    from huggingface_hub.utils import get_session
+    from huggingface_hub import constants, get_session
 
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"

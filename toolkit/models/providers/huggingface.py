@@ -49,6 +49,8 @@ def huggingface_recipe(name: ModelName) -> Recipe:
     Normalisation, class names and sizes are the checkpoint's own. Code of a checkpoint is never run.
     """
     name.check_options(_OPTIONS)
+    if not name.name:
+        raise UnknownNameError("model 'hf:': say which checkpoint: hf:ORG/NAME, or hf:DIRECTORY")
     folder = Path(expand(name.name)).expanduser()
     if folder.is_dir():
         return _recipe(ModelName(name.provider, str(folder.resolve()), name.options), "")
