@@ -80,8 +80,7 @@ def load_model(name: str | Path) -> Model:
     'person'
     """
     if not isinstance(name, str | Path):
-        given = f"{type(name).__name__}: {shortened(name)}"
-        raise TypeError(f"model must be a name or the path of a bundle, not {given}{_remedy(name)}")
+        raise TypeError(f"model must be a name or the path of a bundle, not {_described(name)}")
     text = str(name)
     bundle = bundle_folder(text)
     if bundle is not None:
@@ -193,7 +192,9 @@ def _reason(text: str, path: Path) -> str:
     return "no such name, no such directory"
 
 
-def _remedy(given: object) -> str:
+def _described(given: object) -> str:
+    """What was given instead of a name, with the remedy."""
+    words = f"{type(given).__name__}: {shortened(given)}"
     if isinstance(given, nn.Module):
-        return "; of a network of your own make Model(network, class_names, normalization)"
-    return ", which is a model already" if isinstance(given, Model) else ""
+        return f"{words}; of a network of your own make Model(network, class_names, normalization)"
+    return f"{words}, which is a model already" if isinstance(given, Model) else words

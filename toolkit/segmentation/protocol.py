@@ -270,7 +270,7 @@ def _hint(meant: str) -> str:
 
 
 def _checked_scales(scales: object) -> tuple[float, ...]:
-    if isinstance(scales, Real) and not isinstance(scales, bool):
+    if not isinstance(scales, bool) and isinstance(scales, Real):
         scales = (scales,)
     if isinstance(scales, str) or not isinstance(scales, Iterable) or getattr(scales, "ndim", 1) != 1:
         raise TypeError(f"scales must be a number, or several such as (0.5, 1.0), not {scales!r}")
