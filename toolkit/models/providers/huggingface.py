@@ -110,8 +110,8 @@ def _load(network: "HuggingFaceNetwork", name: ModelName, unreachable: str) -> N
 
 def _offline(name: ModelName, what: str, unreachable: str) -> str:
     return (
-        f"model {str(name)!r}: the hub's cache has no {what} of it, and {unreachable}. {REMEDY}; or bring "
-        "the checkpoint's files on a disk, and give hf:DIRECTORY"
+        f"model {str(name)!r}: there is no directory {name.name!r} here, the hub's cache has no {what} of it, and "
+        f"{unreachable}. {REMEDY}; or bring the checkpoint's files on a disk, and give hf:DIRECTORY"
     )
 
 
@@ -127,8 +127,7 @@ def _config(name: ModelName, unreachable: str) -> Mapping[str, Any]:
         found, _ = PretrainedConfig.get_config_dict(name.name, **_where(name))
     except (OSError, ValueError) as error:
         if unreachable:
-            words = _offline(name, "config.json", unreachable)
-            raise UnknownNameError(f"{words}. Nor is there a directory {name.name!r}") from error
+            raise UnknownNameError(_offline(name, "config.json", unreachable)) from error
         raise UnknownNameError(
             f"model {str(name)!r}: there is no directory {name.name!r} with a config.json, and none can be fetched "
             f"from the hub: {error}"
