@@ -49,7 +49,7 @@ def test_the_composition_is_the_share_of_each_label(small_model: Model, size: tu
     np.testing.assert_allclose(result.composition, np.bincount(result.labels.ravel(), minlength=5) / result.labels.size)
 
 
-@pytest.mark.parametrize(("n_classes", "dtype"), [(1, np.uint8), (256, np.uint8), (257, np.uint16)])
+@pytest.mark.parametrize(("n_classes", "dtype"), [(2, np.uint8), (256, np.uint8), (257, np.uint16)])
 def test_labels_have_the_smallest_type_that_holds_them(
     random_model: Callable[..., Model], pixels: np.ndarray, n_classes: int, dtype: type[np.unsignedinteger]
 ) -> None:

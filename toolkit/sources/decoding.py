@@ -68,8 +68,8 @@ def decode_image(data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> 
     Grey, 1-bit and palette pictures become RGB. Transparent ones are laid over white, as a viewer shows them. CMYK and
     YCbCr are converted by Pillow's formulas; embedded colour profiles are not applied. 16-bit grey is scaled by 1/257
     and rounded, never clipped; of 16-bit colour Pillow keeps the upper byte. Of an MPO file (phones, stereo cameras)
-    the first picture is taken. Texts, profiles and thumbnails of a PNG or JPEG make it neither good nor bad. What other
-    code of the process has set in Pillow (``LOAD_TRUNCATED_IMAGES``, ``MAX_IMAGE_PIXELS`` and the like) changes nothing.
+    the first picture is taken. Texts, profiles and thumbnails of a PNG or JPEG make it neither good nor bad. What
+    other code of the process has set in Pillow (``LOAD_TRUNCATED_IMAGES``, ``MAX_IMAGE_PIXELS``, …) changes nothing.
     """
     try:
         return _decoded(data, uri, limits)
