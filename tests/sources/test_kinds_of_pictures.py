@@ -5,6 +5,7 @@ import io
 import struct
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, PngImagePlugin
 
-from toolkit.sources import ReadLimits, SourceError, decode_image
+from toolkit.sources import ReadLimits, SourceError, decode_image, list_images
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -341,3 +342,9 @@ def test_an_error_of_size_names_the_parameters() -> None:
 )
 def test_what_is_no_picture_says_so(data: bytes) -> None:
     assert code_of(data) == "not_an_image"
+
+
+@pytest.mark.parametrize("suffix", [".jfif", ".jpe", ".jif", ".jfi", ".mpo", ".JFIF", ".tif", ".dib"])
+def test_a_picture_by_a_rarer_suffix_is_listed(tmp_path: Path, suffix: str) -> None:
+    (tmp_path / f"photo{suffix}").write_bytes(JPEG)
+    assert [Path(uri).name for uri in list_images(tmp_path).uris] == [f"photo{suffix}"]
