@@ -17,7 +17,7 @@ def model_of(kind: tuple[int, int]) -> Model:
     divisor, remainder = kind
     return Model(
         torch.nn.Identity(),
-        ("a",),
+        ("a", "b"),
         Normalization((0, 0, 0), (1, 1, 1)),
         size_divisor=divisor,
         size_remainder=remainder,

@@ -61,6 +61,17 @@ def test_weights_with_an_auxiliary_head_bring_it_along(tmp_path: Path, noise: Ma
     assert logits.shape[:2] == auxiliary.shape[:2] == (2, 3)
 
 
+@pytest.fixture
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file of the published weights is on this machine, so that no server is asked for it."""
+    from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights as Published
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    (tmp_path / "hub" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "hub" / "checkpoints" / Published.DEFAULT.url.rpartition("/")[2]).touch()
+
+
+@pytest.mark.usefixtures("kept")
 def test_published_weights_bring_their_classes(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
 
@@ -75,6 +86,7 @@ def test_published_weights_bring_their_classes(monkeypatch: pytest.MonkeyPatch) 
     assert model.source == f"{SMALL}?weights=DEFAULT"
 
 
+@pytest.mark.usefixtures("kept")
 def test_published_weights_that_cannot_be_fetched_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: Any, **options: Any) -> Any:
         raise OSError("no route to host")

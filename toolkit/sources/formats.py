@@ -6,8 +6,8 @@ ALLOWED_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP")
 """The formats that are decoded, by Pillow's names."""
 
 IMAGE_SUFFIXES = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".jfi", ".jif", ".mpo"),
-    *(".png", ".webp", ".tif", ".tiff", ".bmp", ".dib"),
+    *(".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"),
+    *(".jpe", ".jfif", ".jfi", ".jif", ".mpo", ".dib"),
 )
 """The suffixes, in lower case, that files of these formats go by."""
 
