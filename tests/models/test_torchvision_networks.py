@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from toolkit.models import ModelOptionError, UnknownNameError, WeightsError, load_model
+from toolkit.models import ModelOptionError, UnknownNameError, WeightsError, define_missing_operators, load_model
 
 MakeNoise = Callable[..., Tensor]
 
@@ -64,6 +64,7 @@ def test_weights_with_an_auxiliary_head_bring_it_along(tmp_path: Path, noise: Ma
 @pytest.fixture
 def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file of the published weights is on this machine, so that no server is asked for it."""
+    define_missing_operators()
     from torchvision.models.segmentation import LRASPP_MobileNet_V3_Large_Weights as Published
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
