@@ -34,11 +34,7 @@ def catalog() -> Catalog:
     """Twelve photos of three cities; all are done but one."""
     covariates = pd.DataFrame(
         {
-<<<<<<< HEAD
-            "uri": [f"https://example.org/{number}.jpg" for number in range(N_IMAGES)],
-=======
             "uri": [f"https://host/photos/ä {number}.jpg" for number in range(N_IMAGES)],
->>>>>>> store
             "city": ["Graz", "Linz", "", "Ötztal"] * 3,
             "lat": np.linspace(46, 48, N_IMAGES),
             "floors": pd.array([1, 2, None] * 4, dtype="Int64"),
@@ -47,11 +43,7 @@ def catalog() -> Catalog:
         }
     )
     catalog = Catalog.create(MemoryStore(), covariates.uri.tolist(), covariates=covariates, block_size=4)
-<<<<<<< HEAD
-    catalog.add([f"https://example.org/more/{number}.jpg" for number in range(2)])
-=======
     catalog.add([f"https://host/more/{number}.jpg" for number in range(2)])
->>>>>>> store
     palette = ((0, 0, 255), (0, 128, 0), (9, 9, 9))
     run_id = catalog.start_run(RunSettings("a model", "0" * 64, ("sky", "tree", "road"), {"scales": [1]}, 1, palette))
     random = np.random.default_rng(1)
