@@ -227,7 +227,8 @@ class TestTables:
 
     def check(self, table: pd.DataFrame, catalog: Catalog, run_id: str) -> None:
         expected = without_root(catalog.to_xarray(run_id))
-        columns = ["uri", "date", "lat", "place", "status", "error", "confidence", "sky", "tree", "road"]
+        noticed = ["valid_fraction", "blank", "duplicate_of", "near_duplicate_of"]
+        columns = ["uri", "date", "lat", "place", "status", "error", "confidence", *noticed, "sky", "tree", "road"]
         assert table.columns.tolist() == columns
         for name in ("uri", "place", "status", "error"):
             assert table[name].tolist() == expected[name].values.tolist(), name

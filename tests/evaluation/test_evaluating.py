@@ -245,6 +245,25 @@ class TestWhichImages:
         full = evaluate(catalog, run_id, MASKS)
         xr.testing.assert_equal(result.image_mIoU, full.image_mIoU.sel(image=[3, 1]))
 
+    def test_images_that_were_removed_do_not_count(
+        self,
+        catalog: tk.Catalog,
+        run_id: str,
+        own_catalog: tk.Catalog,
+        masks: Path,
+        brightness_model: MakeModel,
+        segment: Segment,
+    ) -> None:
+        segment(own_catalog, brightness_model())
+        own_catalog.remove([0, 2])
+        full = evaluate(catalog, run_id, masks)
+        left = evaluate(own_catalog, None, masks)
+        assert left.image.values.tolist() == [1, 3, 4]
+        np.testing.assert_array_equal(left.image_mIoU, full.image_mIoU.sel(image=[1, 3, 4]))
+        assert evaluate(own_catalog, None, masks, images=[3]).image.values.tolist() == [3]
+        with pytest.raises(EvaluationError, match="the catalog has no image 2"):
+            evaluate(own_catalog, None, masks, images=[2])
+
     def test_a_covariate_says_where_masks_are(
         self,
         catalog: tk.Catalog,
@@ -263,7 +282,6 @@ class TestWhichImages:
         with pytest.raises(EvaluationError, match="a set has no order"):
             evaluate(catalog, run_id, MASKS[:2], images={3, 1})
 
-    @pytest.mark.skipif(not hasattr(tk.Catalog, "base_of"), reason="catalogs do not keep the folders of tables yet")
     def test_relative_paths_in_a_covariate_start_from_its_tables_folder(
         self, photos: Path, masks: Path, tmp_path: Path, brightness_model: MakeModel, segment: Segment
     ) -> None:

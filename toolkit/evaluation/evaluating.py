@@ -186,7 +186,7 @@ def evaluate(
     totals = Totals(measurer.empty(), excluded=truth.decoder.excluded, per_image=per_image)
     for position, measured in read_ahead(
         _positions_to_measure(selection, truth.finder, on_missing, totals),
-        lambda position: measurer.measure(position, int(selection.rows[position]), selection.uri(position)),
+        lambda position: measurer.measure(position, selection.number(position), selection.uri(position)),
         threads=threads,
         ahead=2 * threads,
     ):

@@ -93,7 +93,8 @@ def evaluation_dataset(
         result = datasets[0].assign_attrs(run_id=run_id, model=model, correspondence=correspondence)
     if totals.per_image:
         rows = np.array(totals.rows)
-        result = result.assign_coords(image=rows, uri=("image", _texts(selection.uris[row] for row in rows)))
+        uris = _texts(selection.uris[row] for row in rows)
+        result = result.assign_coords(image=selection.numbers[rows], uri=("image", uris))
     return result
 
 

@@ -43,9 +43,11 @@ class Selection:
     runs: tuple[SelectedRun, ...]
     """The runs, in the order asked for."""
     uris: tuple[str, ...]
-    """Of every image of the catalog."""
+    """Of every image that the catalog shows."""
+    numbers: npt.NDArray[np.int64]
+    """Their rows in the catalog, where images that were removed have some, too."""
     rows: npt.NDArray[np.int64]
-    """Rows of the images asked for, ``(n_asked_for,)``."""
+    """Which of these are asked for, ``(n_asked_for,)``."""
     covariates: Mapping[str, npt.NDArray[Any]]
     """What else is known of the images asked for, ``(n_asked_for,)`` each."""
 
@@ -63,8 +65,12 @@ class Selection:
 
     def bases(self, column: str) -> Sequence[str | None]:
         """The folders that relative paths in a covariate start from, ``(n_asked_for,)``; None: the working one."""
-        bases = _bases_of(self.catalog, column, len(self.uris))
-        return [bases[int(row)] for row in self.rows]
+        bases = self.catalog.base_of(column)
+        return [str(bases[row]) or None for row in self.rows]
+
+    def number(self, position: int) -> int:
+        """Row in the catalog of one of the images asked for."""
+        return int(self.numbers[self.rows[position]])
 
     def uri(self, position: int) -> str:
         """URI of one of the images asked for."""
@@ -89,11 +95,13 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
         raise EvaluationError(f"run_id: {', '.join(map(str, wanted))} names a run twice; name each once")
     runs: list[SelectedRun] = []
     uris: tuple[str, ...] = ()
+    numbers = np.empty(0, np.int64)
     covariates: dict[str, npt.NDArray[Any]] = {}
     for one in wanted:
         table = cat.to_xarray(one)
         if not runs:  # images that another process adds from here on do not count
             uris = tuple(table.uri.values.tolist())
+            numbers = table.image.values
             covariates = {
                 str(name): column.values
                 for name, column in table.coords.items()
@@ -101,14 +109,8 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
             }
         names = tuple(map(str, table.class_name.values))
         runs.append(SelectedRun(str(table.attrs["run_id"]), str(table.attrs["model"]), names, table.status.values))
-    rows = _rows(images, uris)
-    return Selection(cat, tuple(runs), uris, rows, {name: values[rows] for name, values in covariates.items()})
-
-
-def _bases_of(cat: "Catalog", column: str, n_images: int) -> Sequence[str | None]:
-    """The folder of the table that a covariate came from, per image of the catalog; None where that is not known."""
-    base_of = getattr(cat, "base_of", None)
-    return [None] * n_images if base_of is None else [str(base) or None for base in base_of(column)]
+    rows = _rows(images, uris, numbers)
+    return Selection(cat, tuple(runs), uris, numbers, rows, {name: values[rows] for name, values in covariates.items()})
 
 
 def are_several(run_id: object) -> TypeGuard[Iterable[Any]]:
@@ -116,7 +118,8 @@ def are_several(run_id: object) -> TypeGuard[Iterable[Any]]:
     return isinstance(run_id, Iterable) and not isinstance(run_id, str)
 
 
-def _rows(images: Any, uris: Sequence[str]) -> npt.NDArray[np.int64]:
+def _rows(images: Any, uris: Sequence[str], numbers: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    """Positions among the images that are shown; ``numbers`` are their rows in the catalog."""
     if images is None:
         return np.arange(len(uris))
     if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
@@ -126,13 +129,11 @@ def _rows(images: Any, uris: Sequence[str]) -> npt.NDArray[np.int64]:
         if len(elements) != len(uris):
             raise EvaluationError(f"images: {len(elements)} truth values for {len(uris)} images of the catalog")
         return np.flatnonzero(elements)
-    row_of = {uri: row for row, uri in enumerate(uris)}
-    rows = [
-        int(element) if isinstance(element, Integral) else row_of.get(normalize_uri(element), -1)
-        for element in elements
-    ]
+    row_of: dict[Any, int] = {uri: row for row, uri in enumerate(uris)}
+    row_of |= {number: row for row, number in enumerate(numbers.tolist())}
+    rows = [row_of.get(int(one) if isinstance(one, Integral) else normalize_uri(one), -1) for one in elements]
     for element, row in zip(elements, rows, strict=True):
-        if not 0 <= row < len(uris):
+        if row < 0:
             raise EvaluationError(f"images: the catalog has no image {element!r}; it has {len(uris)}, numbered from 0")
     if len(set(rows)) < len(rows):
         raise EvaluationError("images: some are named twice; name each once")

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 
 from toolkit.catalog.format.codes import ERROR_CODES
-from toolkit.catalog.format.layout import DONE, STATUS_NAMES
+from toolkit.catalog.format.layout import DERIVED, DONE, STATUS_NAMES
 from toolkit.catalog.format.results import RunResults, count, status_words
 from toolkit.catalog.format.tables import ImageTable, below_common_folder, read_given, read_uris
 from toolkit.catalog.provenance import now
 from toolkit.catalog.reading.covariates import read_covariates
+from toolkit.catalog.reading.flags import duplicates
 from toolkit.catalog.reading.texts import width_of
 
 _FULL_PATH = re.compile(r"/|\\|~|[A-Za-z]:[/\\]|(?i:file|sftp|ssh)://")
@@ -28,6 +29,7 @@ _ROWS_AT_ONCE = 2**18
 Block = dict[str, np.ndarray]
 """Values of consecutive images by name; first axis the images."""
 
+_IN_TABLES = ("status", "error", "confidence", "valid_fraction", "blank", *DERIVED)
 PER_CLASS = ("composition", "soft_composition")
 """Names of what is (image, class_name) instead of (image)."""
 
@@ -52,6 +54,7 @@ class Publication:
     def __post_init__(self) -> None:
         self._covariates = read_covariates(self.run.store, self.run.tables)
         self._uris = published_uris(self.run)
+        self._copies = {name: self._called(rows) for name, rows in duplicates(self.run).items()}
         self._shown = self.run.tables.shown
         self.counts = _by_name(np.zeros(len(STATUS_NAMES), dtype=np.int64))
 
@@ -82,6 +85,7 @@ class Publication:
             block["uri"] = self._uris[image]
             block |= {name: values[image] for name, values in self._covariates.items()}
             block |= {name: np.concatenate([part[name] for part in parts])[shown] for name in parts[0]}
+            block |= {name: originals[image] for name, originals in self._copies.items()}
             status += count(block["status"])
             self.counts = _by_name(status)
             block["status"] = status_words(block["status"])
@@ -92,7 +96,7 @@ class Publication:
         """Characters of the longest text of a variable; None if it is none, or one that fixed widths would change."""
         if name in ("status", "error"):
             return width_of(np.array(STATUS_NAMES if name == "status" else ERROR_CODES, dtype=object))
-        if name == "uri":
+        if name == "uri" or name in DERIVED:
             return width_of(self._uris)
         values = self._covariates.get(name)
         return width_of(values) if values is not None and values.dtype == object else None
@@ -121,11 +125,12 @@ class Publication:
         texts = np.empty(0, dtype=object)
         numbers = np.empty((0, len(self.class_names)), dtype=np.float32)
         covariates = {name: values[:0] for name, values in self._covariates.items()}
-        results = {"status": texts, "error": texts, "confidence": numbers[:, 0], "composition": numbers}
-        return self._table({"uri": texts, **covariates, **results})
+        results = {"status": texts, "error": texts, "composition": numbers, **dict.fromkeys(DERIVED, texts)}
+        measures = {"confidence": numbers[:, 0], "valid_fraction": numbers[:, 0], "blank": np.empty(0, dtype=bool)}
+        return self._table({"uri": texts, **covariates, **results, **measures})
 
     def _table(self, block: Block) -> pd.DataFrame:
-        columns = {name: block[name] for name in (*self.coordinates, "status", "error", "confidence")}
+        columns = {name: block[name] for name in (*self.coordinates, *_IN_TABLES)}
         for index, name in enumerate(self.class_names):
             free = name
             while free in columns:
@@ -158,12 +163,17 @@ class Publication:
         """Images by status now, by the names of the attributes."""
         return _by_name(self.run.counts())
 
+    def _called(self, rows: np.ndarray) -> np.ndarray:
+        """What the images of some rows are called, ``""`` where the row is -1."""
+        return np.where(rows < 0, "", self._uris[rows]) if len(rows) else self._uris
+
     def _read(self, table: ImageTable, rows: slice) -> Block:
         per_class = [name for name in PER_CLASS if name == "composition" or name in self.run.settings.options]
-        values = self.run.read(table, rows, [*per_class, "confidence", "error", "height", "width"]).values
+        fields = [*per_class, "confidence", "error", "height", "width", "valid_fraction", "blank"]
+        values = self.run.read(table, rows, fields).values
         for name in per_class:
             values[name][values["status"] != DONE] = np.nan
-        order = [*per_class, "confidence", "status", "error", "height", "width"]
+        order = [*per_class, "confidence", "status", *fields[len(per_class) + 1 :]]
         return {name: values[name] for name in order}
 
 
