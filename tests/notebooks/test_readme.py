@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 import toolkit as tk
+from toolkit.catalog.format.codes import ERROR_CODES
 from toolkit.cli import main
 from toolkit.notebooks import find_notebook, parse_parameters, read_parameters
 
@@ -94,3 +95,8 @@ def test_every_line_of_the_readme_runs(project: Path) -> None:
     assert n_run >= 9
     assert (project / "output" / "photos" / "report.html").is_file()
     assert (project / "photos-2026.zarr").is_dir()
+
+
+def test_every_error_code_is_explained() -> None:
+    page = (ROOT / "docs" / "images.md").read_text(encoding="utf-8")
+    assert [code for code in ERROR_CODES if code and f"`{code}`" not in page] == []
