@@ -2,15 +2,13 @@
 
 import re
 
-_NAMES = {
-    *(".DS_Store", ".localized", ".Spotlight-V100", ".Trashes", ".fseventsd", ".TemporaryItems", ".AppleDouble"),
-    *(".AppleDB", ".AppleDesktop", ".VolumeIcon.icns", ".DocumentRevisions-V100", ".apdisk", "Icon\r", "__MACOSX"),
-    *("Thumbs.db", "ehthumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information", "@eaDir", "#recycle"),
-    *("#snapshot", ".snapshot", ".zfs", ".directory", "lost+found", ".ipynb_checkpoints", ".stfolder", ".stversions"),
-    *(".stignore", ".dropbox", ".dropbox.attr", ".dropbox.cache", ".owncloudsync.log", ".nextcloudsync.log", ".gvfs"),
-    *("@tmp", "@Recycle", ".@__thumb", ".thumbnails", ".caltrash", ".sync", ".tmp.drivedownload", ".tmp.driveupload"),
+from toolkit.sources.foreign import HIDDEN, reason_for_file, reason_for_folder
+
+_HIDDEN_NAMES = {
+    *(".localized", ".spotlight-v100", ".fseventsd", ".temporaryitems", ".appledb", ".appledesktop", ".apdisk"),
+    *(".volumeicon.icns", ".documentrevisions-v100", ".directory", ".ipynb_checkpoints", ".stignore", ".dropbox"),
+    *(".dropbox.attr", ".owncloudsync.log", ".nextcloudsync.log", ".gvfs", ".caltrash"),
 }
-_LOWER = {name.lower() for name in _NAMES}
 _PATTERNS = re.compile(
     r"""
     \._.*                         # what macOS keeps beside a file on other systems
@@ -26,4 +24,5 @@ _PATTERNS = re.compile(
 
 def is_leftover(name: str) -> bool:
     """Whether a file or folder of this name is one that systems and programs leave behind, wherever they look."""
-    return name.lower() in _LOWER or _PATTERNS.fullmatch(name) is not None
+    known = {reason_for_folder(name), reason_for_file(name)} - {"", HIDDEN}
+    return bool(known) or name.lower() in _HIDDEN_NAMES or _PATTERNS.fullmatch(name) is not None
