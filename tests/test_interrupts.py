@@ -5,7 +5,13 @@ import sys
 
 import pytest
 
-INTERRUPTED = "import os, signal, threading, time\nfrom tests.test_operation import Walk\nwalk = Walk()\n"
+INTERRUPTED = (
+    "import os, signal, threading, time\n"
+    # What was started in the background, as these tests may be, is deaf to it.
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    "from tests.test_operation import Walk\n"
+    "walk = Walk()\n"
+)
 WAIT = "walk.wait()\n"
 AWAIT = "import asyncio\nasync def main():\n    await walk\nasyncio.run(main())\n"
 

@@ -52,6 +52,7 @@ class LaunchedCluster:
     ) -> None:
         self._owner = os.getpid()
         self.engines = StartedEngines(profile_dir)
+        self.engines.check_program()
         self._timeout = timeout or (_SECONDS_IN_QUEUE if self.engines.are_queued else _SECONDS_TO_COME)
         self._clock = clock
         self._deadline = clock() + self._timeout

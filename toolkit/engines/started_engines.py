@@ -54,7 +54,6 @@ class StartedEngines:
         self.cluster = _configured_cluster(profile_dir, cluster_id)
         if self.cluster.engine_launcher_class is LocalEngineSetLauncher:
             self.cluster.engine_launcher_class = LocalEngines
-        self._check_program()
         self.log_file = profile_dir / "log" / f"cluster-{self.cluster.cluster_id}.log"
         self.logger = _log_to(self.log_file, self.cluster)
         self.cluster_id = str(self.cluster.cluster_id)
@@ -131,7 +130,7 @@ class StartedEngines:
         configured = launcher_class(parent=cluster, log=cluster.log, profile_dir=cluster.profile_dir).environment
         return {**configured, **parent_environment(), "IPYTHON_SUPPRESS_CONFIG_ERRORS": "0"}
 
-    def _check_program(self) -> None:
+    def check_program(self) -> None:
         """Say what is missing before anything is started.
 
         Raises
