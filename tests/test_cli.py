@@ -319,7 +319,10 @@ class TestVerify:
 class TestPublish:
     def test_it_writes_the_newest_run(self, catalog: Path, small_photos: list[Path], tmp_path: Path) -> None:
         result = segscape("publish", catalog, tmp_path / "run.csv")
-        assert (result.exit_code, result.output) == (0, f"published: {tmp_path / 'run.csv'}\n")
+        run_id = tk.Catalog.open(catalog).runs().index[-1]
+        assert result.exit_code == 0
+        assert result.output.startswith(f"published: {tmp_path / 'run.csv'}, run {run_id} of ")
+        assert result.output.endswith(": 2 images done, 0 failed, 0 pending\n")
         header, *rows = (tmp_path / "run.csv").read_text(encoding="utf-8").splitlines()
         assert header.startswith("uri,status,error,confidence,background,aeroplane,")
         assert [photo.name in row for photo, row in zip(small_photos[:2], rows, strict=True)] == [True, True]
@@ -344,6 +347,19 @@ class TestPublish:
         assert refused.exit_code == 1
         assert "1 pending images" in refused.output
         assert segscape("publish", catalog, tmp_path / "run.parquet", "--partial").exit_code == 0
+
+
+class TestRemove:
+    def test_images_are_taken_out_and_shown_again(self, catalog: Path, small_photos: list[Path]) -> None:
+        taken = segscape("remove", catalog, small_photos[0])
+        assert (taken.exit_code, taken.output) == (0, "1 image taken out; 1 are shown\n")
+        again = segscape("remove", catalog, small_photos[0], "--restore")
+        assert (again.exit_code, again.output) == (0, "1 image shown again; 2 are shown\n")
+
+    def test_of_one_that_is_not_there_an_error_says_so(self, catalog: Path) -> None:
+        refused = segscape("remove", catalog, "nowhere.jpg")
+        assert refused.exit_code == 1
+        assert "has none of nowhere.jpg" in refused.output
 
 
 class TestEstimate:

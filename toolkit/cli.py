@@ -97,10 +97,12 @@ def lab(options: tuple[str, ...]) -> None:
     Paths in any notebook are relative to the working directory, as they are for this command. Copies that you changed
     are kept.
     """
+    from toolkit.paths import WORKING_COPIES, is_wheel
+
     if find_spec("jupyterlab") is None:
-        raise click.ClickException("JupyterLab is not installed: pip install 'segscape[lab]'")
+        how = "pip install 'segscape[lab]'" if is_wheel() else "make lab, or pip install -e '.[lab]' in the project"
+        raise click.ClickException(f"JupyterLab is not installed: {how}")
     from toolkit.lab import copy_notebooks, lab_command
-    from toolkit.paths import WORKING_COPIES
 
     folder = Path.cwd()
     for name in copy_notebooks(folder / WORKING_COPIES):
@@ -128,7 +130,7 @@ def status(catalog: str, images: bool) -> None:
         return
     usual = ["model", "images", "done", "failed", "pending", "last_write"]
     differing = [name for name in cat.settings_that_differ() if name not in usual]
-    click.echo(runs[[*usual, *differing]].to_string())
+    click.echo(runs[[*usual, *differing]].to_string(na_rep=""))
     _echo_activity(cat, runs)
     flags = cat.flags()
     if not flags.empty:
@@ -189,6 +191,30 @@ def verify(catalog: str, repair: bool, labels: bool) -> None:
         raise SystemExit(1)
 
 
+@main.command(short_help="Take images out of a catalog, or show them again.")
+@click.argument("catalog", type=click.Path())
+@click.argument("images", nargs=-1, required=True)
+@click.option("--restore", is_flag=True, help="Show them again.")
+def remove(catalog: str, images: tuple[str, ...], restore: bool) -> None:
+    """Take IMAGES (files, folders, tables, URIs) out of CATALOG: they are no longer shown or counted.
+
+    Nothing is erased; --restore shows them again, with their results.
+    """
+    from toolkit.catalog import Catalog, CatalogError
+
+    try:
+        cat = Catalog.open(catalog)
+        change = cat.restore if restore else cat.remove
+        n = sum(change(one) for one in images)
+    except (CatalogError, OSError, ValueError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyError as error:
+        raise click.ClickException(str(error.args[0])) from error
+    click.echo(
+        f"{n:,} image{'' if n == 1 else 's'} {'shown again' if restore else 'taken out'}; {len(cat):,} are shown"
+    )
+
+
 @main.command(short_help="Write a run as one file or store of its own.")
 @click.argument("catalog", type=click.Path())
 @click.argument("target", type=click.Path())
@@ -200,10 +226,17 @@ def publish(catalog: str, target: str, run_id: str | None, overwrite: bool, part
     from toolkit.catalog import Catalog, CatalogError
 
     try:
-        Catalog.open(catalog).publish(run_id, target, overwrite=overwrite, partial=partial)
+        cat = Catalog.open(catalog)
+        cat.publish(run_id, target, overwrite=overwrite, partial=partial)
+        published = cat.run_results(run_id)
     except (CatalogError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"published: {target}")
+    pending, done, failed = published.counts()[:3].tolist()
+    options = ", ".join(f"{name} {value}" for name, value in published.settings.options.items())
+    click.echo(
+        f"published: {target}, run {published.run_id} of {published.settings.model}{options and ', ' + options}: "
+        f"{done:,} images done, {failed:,} failed, {pending:,} pending"
+    )
 
 
 @main.command(short_help="What segmenting images will take.")

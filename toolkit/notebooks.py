@@ -217,6 +217,7 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     for target in (output, html):
         if target is not None:
             _require_writable(Path(target))
+    before = Path(output).read_bytes() if Path(output).exists() else b""
     papermill_engines.register(_ENGINE, _Engine)
     # Its kernel inherits them, so that a catalog can tell which notebook made its results.
     os.environ[NOTEBOOK_VARIABLE] = str(notebook)
@@ -231,9 +232,19 @@ def run_notebook(notebook: str | Path, output: str | Path, values: Mapping[str, 
     except PapermillExecutionError as error:
         if error.ename in _INTERRUPTS:
             raise KeyboardInterrupt(error.evalue) from None
-        raise NotebookError(f"{error.ename}: {_words_of(error)}\nThe executed notebook is {output}") from error
+        kept = _keep(before, Path(output))
+        raise NotebookError(f"{error.ename}: {_words_of(error)}\nThe executed notebook is {output}{kept}") from error
     if html is not None:
         _write_html(Path(output), Path(html))
+
+
+def _keep(before: bytes, output: Path) -> str:
+    """Keep the executed notebook that was there before one that failed; words that say where."""
+    if not before:
+        return ""
+    kept = output.with_name(f"{output.stem}.before{output.suffix}")
+    kept.write_bytes(before)
+    return f", the one before is {kept}"
 
 
 def _words_of(error: PapermillExecutionError) -> str:

@@ -40,13 +40,38 @@ class TestCorrections:
         owned.writer.flush()
         assert catalog.add(table(city=["Bonn", "Mainz", "Ulm"])) == 0
         assert (catalog.addition and catalog.addition.values) == 1
-        assert "1 values of known images changed" in str(catalog.addition)
+        assert "1 value of known images changed" in str(catalog.addition)
         for one in (catalog, Catalog.open(store)):
             for shown in (one.images(), one.to_xarray(), one.to_xarray(lazy=True), one.compare(run_id, run_id)):
                 assert shown.city.values.tolist() == ["Bonn", "Mainz", "Ulm"]
             assert one.to_xarray().status.values.tolist() == ["done"] * 3
         catalog.publish(None, tmp_path / "run.csv")
         assert pd.read_csv(tmp_path / "run.csv").city.tolist() == ["Bonn", "Mainz", "Ulm"]
+
+    def test_a_column_that_is_all_told_anew_is_of_its_new_kind(self, tmp_path: Path, store: Store) -> None:
+        survey = tmp_path / "survey.csv"
+        survey.write_text("uri;score\na.jpg;3,25\nb.jpg;1.234,5\nc.jpg;\n")
+        catalog = Catalog.create(store, survey)
+        assert catalog.images().score.values.tolist() == ["3,25", "1.234,5", ""]
+        survey.write_text("uri;score\na.jpg;3,25\nb.jpg;7,25\nc.jpg;\n")
+        for _ in range(2):
+            Catalog.create(store, survey, exist_ok=True)
+            np.testing.assert_array_equal(Catalog.open(store).images().score, [3.25, 7.25, np.nan])
+
+    def test_a_column_of_which_some_is_not_told_anew_stays_text(self, store: Store) -> None:
+        catalog = Catalog.create(store, table(x=["a", "b", "3"]))
+        catalog.add(pd.DataFrame({"uri": URIS[1:], "x": [2, 3]}))
+        assert catalog.images().x.values.tolist() == ["a", "2", "3"]
+
+    def test_what_stays_as_it_was_is_said(self, store: Store) -> None:
+        catalog = Catalog.create(store, table(x=[1.0, 2.0, 3.0]))
+        catalog.add(pd.DataFrame({"uri": URIS[:2], "x": [np.nan, 5.0]}))
+        said = str(catalog.addition)
+        assert "1 value of known images changed" in said
+        assert "1 value that the table leaves empty kept as known" in said
+        assert "1 image of the catalog not among these kept" in said
+        catalog.add(table(x=[1.0, 5.0, 3.0]))
+        assert str(catalog.addition) == "0 images added"
 
     def test_another_process_sees_them_at_its_next_look(self, store: Store) -> None:
         catalog, other = Catalog.create(store, table(x=[1, 2, 3])), Catalog.open(store)

@@ -52,7 +52,7 @@ def _runtime_folders(folder: str, names: list[str]) -> list[str]:
 
 class TestStart:
     def test_an_unknown_profile_is_refused_with_those_that_exist(self) -> None:
-        with pytest.raises(ValueError, match=r"profile='nope' is neither one of .*'local'"):
+        with pytest.raises(ValueError, match=r"profile 'nope' is neither one of .*'local'"):
             Cluster.start("nope")
 
     @pytest.mark.parametrize("n", [0, -1])

@@ -80,7 +80,7 @@ def test_images_without_a_file_are_said_once_with_count_and_the_first_three(tmp_
     ]
     assert listing.missing == [str(tmp_path / name) for name in missing]
     assert len(listing.uris) == n_files + 6
-    assert "5 of them have no file" in listing.describe()
+    assert f"5 of {n_files + 6:,} images have no file here" in listing.describe()
 
 
 def test_a_table_with_all_its_files_warns_of_nothing(tmp_path: Path) -> None:

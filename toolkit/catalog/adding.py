@@ -36,16 +36,35 @@ class Addition:
     """How many images are shown again that had been removed."""
     hidden: int = 0
     """How many of the images are removed, and stay so."""
+    kept: int = 0
+    """How many values that are known are missing here: they stay as they were."""
+    others: int = 0
+    """How many images that the catalog shows are not among these: they stay, too."""
 
     def __str__(self) -> str:
-        parts = [f"{self.images:,} images added"]
+        parts = [f"{_counted(self.images, 'image')} added"]
         if self.values:
-            parts.append(f"{self.values:,} values of known images changed (Catalog.history() has the older ones)")
+            parts.append(
+                f"{_counted(self.values, 'value')} of known images changed (Catalog.history() has the older ones)"
+            )
+        if self.kept:
+            parts.append(
+                f"{_counted(self.kept, 'value')} that the table leaves empty kept as known "
+                "(Catalog.add(table, erase=[column]) takes them away)"
+            )
+        if self.others:
+            parts.append(
+                f"{_counted(self.others, 'image')} of the catalog not among these kept (Catalog.remove takes them out)"
+            )
         if self.restored:
-            parts.append(f"{self.restored:,} removed images are shown again")
+            parts.append(f"{_counted(self.restored, 'removed image')} shown again")
         if self.hidden:
-            parts.append(f"{self.hidden:,} of the images are removed, and stay so until Catalog.restore")
+            parts.append(f"{_counted(self.hidden, 'image')} of these removed, until Catalog.restore")
         return ", ".join(parts)
+
+
+def _counted(n: int, what: str) -> str:
+    return f"{n:,} {what}{'' if n == 1 else 's'}"
 
 
 def add_images(
@@ -93,10 +112,13 @@ def add_images(
         cells = list(_changes(contents, tables, known, images, erase, restore=restore))
         if not cells or commit_change(store, tables.changes, Change(tuple(cells))):
             break
+    n_kept = sum(_n_kept(contents, tables, table, *rows, images, erase) for table, rows in known.items())
     n_values = sum(len(one.rows) for one in cells if not one.name.startswith("/"))
     n_restored = sum(len(one.rows) for one in cells if one.name == REMOVED)
     hidden = 0 if restore else sum(_n_removed(tables, table, rows) for table, (rows, _) in known.items())
-    return Addition(added, n_values, n_restored, hidden)
+    n_shown = len(contents.tables().shown)
+    others = max(n_shown - len(images.uris) + hidden, 0)
+    return Addition(added, n_values, n_restored, hidden, n_kept, others)
 
 
 def _take_known(contents: Contents, table: ImageTable, positions: dict[str, int]) -> tuple[Rows, Rows]:
@@ -121,9 +143,11 @@ def _changes(
             continue
         alone = ImageTables((table,), tables.changes)
         for name, column in images.columns.items():
-            before = read_covariate(contents.store, alone, name).take(rows)
-            given = column.take(positions)
+            whole = read_covariate(contents.store, alone, name)
+            before, given = whole.take(rows), column.take(positions)
             new = differing(before, given)
+            if _is_better_told(whole, rows, given):
+                new |= ~given.missing
             if name in erase:
                 new |= given.missing & ~before.missing
             if new.any():
@@ -134,6 +158,33 @@ def _changes(
         if restore and removed is not None and removed[rows].any():
             again = rows[removed[rows]]
             yield Cells(table.number, REMOVED, again, Column.of(np.zeros(len(again), dtype=bool)))
+
+
+def _is_better_told(whole: Column, rows: Rows, given: Column) -> bool:
+    """Whether a column was text, and all that is known of it is now something else, such as numbers."""
+    if whole.kind != "text" or given.kind in ("text", "empty"):
+        return False
+    stays = ~whole.missing
+    stays[rows] &= given.missing
+    return not stays.any()
+
+
+def _n_kept(
+    contents: Contents,
+    tables: ImageTables,
+    table: ImageTable,
+    rows: Rows,
+    positions: Rows,
+    images: NewImages,
+    erase: Collection[str],
+) -> int:
+    alone = ImageTables((table,), tables.changes)
+    gaps = {name: column.take(positions).missing for name, column in images.columns.items() if name not in erase}
+    return sum(
+        int((~read_covariate(contents.store, alone, name).take(rows).missing & missing).sum())
+        for name, missing in gaps.items()
+        if missing.any()
+    )
 
 
 def _given(

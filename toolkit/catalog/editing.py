@@ -172,7 +172,7 @@ def _find_rows(store: Store, tables: ImageTables, images: Images | Iterable[int]
         if rows.size:
             return rows
     try:
-        wanted = set(list_images(named).uris)
+        wanted = set(list_images(named, quiet=True).uris)
     except NoImagesError:
         wanted = set()
     rows = np.flatnonzero([one in wanted for one in uris.tolist()])

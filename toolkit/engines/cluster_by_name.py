@@ -32,7 +32,12 @@ def open_cluster(name: str, n: int | None = None) -> AbstractContextManager[Clus
         In the ``with`` statement: nothing runs or starts there.
     """
     if name != "none":
-        check_start(name.removeprefix(_CONNECT), n)
+        try:
+            check_start(name.removeprefix(_CONNECT), n)
+        except ValueError as error:
+            if name.lower().startswith("no"):
+                raise ValueError(f"cluster={name!r}: did you mean 'none', this process? {error}") from error
+            raise
     return _opened(name, n)
 
 

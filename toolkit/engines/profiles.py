@@ -24,11 +24,12 @@ def find_profile(profile: str | os.PathLike[str]) -> Path:
     for folder in (paths.clusters() / profile, Path(profile)):
         if str(profile) and _is_profile(folder):
             return folder.resolve()
-    near = difflib.get_close_matches(str(profile).lower(), profile_names(), n=1)
+    names = profile_names()
+    near = difflib.get_close_matches(str(profile).lower(), names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(
-        f"profile={str(profile)!r} is neither one of {', '.join(map(repr, profile_names())) or '(none found)'} "
-        f"in {paths.clusters()} nor the path of a folder with ipyparallel's ip*_config.py files{hint}"
+        f"the cluster's profile {str(profile)!r} is neither one of {', '.join(map(repr, names)) or '(none found)'} in "
+        f"{paths.clusters()} nor the path of a folder with ipyparallel's ip*_config.py files{hint}"
     )
 
 

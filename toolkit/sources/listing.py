@@ -63,16 +63,16 @@ class Listing:
     """Files and folders that were found and are not listed, by reason."""
     missing: list[str] = field(default_factory=list)
     """Local URIs of a table or list of which there is no file. Nothing is looked up on servers."""
+    notices: list[str] = field(default_factory=list)
+    """What `list_images` warned of: files left out, images without a file, odd rows of a table."""
 
     def describe(self) -> str:
         """All that in a few lines, for a person."""
-        lines = [f"{len(self.uris):,} images"]
-        if self.missing:
-            lines.append(f"{len(self.missing):,} of them have no file, such as {', '.join(self.missing[:3])}")
+        lines = [f"{len(self.uris):,} images", *self.notices]
         on_servers = sum(map(is_remote, self.uris)) if self.base is not None else 0
         if on_servers:
             lines.append(f"{on_servers:,} of them are on servers, where they were not looked for")
-        if self.left_out:
+        if self.left_out and not any(notice.startswith(left_out_in_words(self.left_out)) for notice in self.notices):
             lines.append(left_out_in_words(self.left_out))
         lines += [f"{column}: {words}" for column, words in self.read_as.items()]
         return "\n".join(lines)
@@ -81,6 +81,8 @@ class Listing:
 def list_images(
     images: Listing | str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | pd.DataFrame,
     types: Mapping[str, str] | None = None,
+    *,
+    quiet: bool = False,
 ) -> Listing:
     """List the images that an argument names, and what a table says of each.
 
@@ -113,6 +115,8 @@ def list_images(
     types : mapping of str to str, optional
         What columns of a table are: ``"text"``, ``"whole"``, ``"number"``, ``"time"`` or ``"boolean"`` by their names.
         Words such as ``NA`` are missing values in columns that are said to be no text.
+    quiet : bool
+        Whether nothing is warned of; `Listing.notices` and `Listing.describe` say it.
 
     Returns
     -------
@@ -145,6 +149,14 @@ def list_images(
     >>> list_images(["/photos/b.jpg", "s3://bucket/a.jpg", "/photos/b.jpg"]).uris
     ['/photos/b.jpg', 's3://bucket/a.jpg']
     """
+    listing = _listed(images, types)
+    if not quiet and listing is not images:
+        for notice in listing.notices:
+            warnings.warn(f"images: {notice}", stacklevel=2)
+    return listing
+
+
+def _listed(images: Any, types: Mapping[str, str] | None) -> Listing:
     import pandas as pd
 
     if types is not None and not isinstance(types, Mapping):
@@ -192,10 +204,15 @@ def _list_path(text: str, types: Mapping[str, str] | None) -> Listing:
 
 def _of_selection(selection: Selection) -> Listing:
     """Hidden files and those of desktops alone are not worth a warning."""
-    if set(selection.left_out) - {HIDDEN, LITTER}:
-        message = f"images: {left_out_in_words(selection.left_out)}; list_images(…).left_out has their names"
-        warnings.warn(message, stacklevel=4)
-    return Listing(list(selection.files), None, given=list(selection.files.values()), left_out=selection.left_out)
+    left_out = selection.left_out
+    notices = [f"{left_out_in_words(left_out)}; list_images(…).left_out has their names"]
+    return Listing(
+        list(selection.files),
+        None,
+        given=list(selection.files.values()),
+        left_out=left_out,
+        notices=notices if set(left_out) - {HIDDEN, LITTER} else [],
+    )
 
 
 def _list_remote(uri: str, types: Mapping[str, str] | None) -> Listing:
@@ -240,13 +257,10 @@ def _list_table(path: str, text: str, types: Mapping[str, str] | None) -> Listin
 
 
 def _of_table(raw: RawTable, base: str, name: str, types: Mapping[str, str] | None) -> Listing:
-    for note in raw.notes:
-        warnings.warn(f"images: {name}: {note}", stacklevel=4)
     table = read_images(raw, base, name, types)
     here = look_up(table.uris)
     table = each_once(table, here.uris)
     missing = list(dict.fromkeys(here.missing))
-    _warn_of_missing(missing, len(table.uris), here.nearly)
     return Listing(
         table.uris,
         table.covariates if len(table.covariates.columns) else None,
@@ -256,6 +270,7 @@ def _of_table(raw: RawTable, base: str, name: str, types: Mapping[str, str] | No
         read_as=table.read_as,
         left_out=raw.left_out,
         missing=missing,
+        notices=[f"{name}: {note}" for note in raw.notes] + _of_missing(missing, len(table.uris), here.nearly),
     )
 
 
@@ -278,18 +293,17 @@ def _list_elements(elements: Iterable[Any]) -> Listing:
     for uri, one in zip(here.uris, given, strict=True):
         as_given.setdefault(uri, as_text(one))
     missing = list(dict.fromkeys(here.missing))
-    _warn_of_missing(missing, len(as_given), here.nearly)
-    return Listing(list(as_given), None, given=list(as_given.values()), missing=missing)
+    notices = _of_missing(missing, len(as_given), here.nearly)
+    return Listing(list(as_given), None, given=list(as_given.values()), missing=missing, notices=notices)
 
 
-def _warn_of_missing(missing: Sequence[str], total: int, nearly: Mapping[str, str]) -> None:
+def _of_missing(missing: Sequence[str], total: int, nearly: Mapping[str, str]) -> list[str]:
     if not missing:
-        return
+        return []
     first = ", ".join(missing[:3]) + ", …" * (len(missing) > 3)
     there = "has no file here" if len(missing) == 1 else "have no file here"
     hint = "".join(f"; {file!r} is there, which is not {name!r}" for name, file in list(nearly.items())[:1])
-    message = f"images: {len(missing):,} of {total:,} images {there}, and will count as failed: {first}{hint}"
-    warnings.warn(message, stacklevel=4)
+    return [f"{len(missing):,} of {total:,} images {there}, and will count as failed: {first}{hint}"]
 
 
 def _refuse_types(types: Mapping[str, str] | None, what: str) -> None:
