@@ -324,7 +324,9 @@ class TestPublish:
         assert result.output.startswith(f"published: {tmp_path / 'run.csv'}, run {run_id} of ")
         assert result.output.endswith(": 2 images done, 0 failed, 0 pending\n")
         header, *rows = (tmp_path / "run.csv").read_text(encoding="utf-8").splitlines()
-        assert header.startswith("uri,status,error,confidence,background,aeroplane,")
+        assert header.startswith(
+            "uri,status,error,confidence,valid_fraction,blank,duplicate_of,near_duplicate_of,background,"
+        )
         assert [photo.name in row for photo, row in zip(small_photos[:2], rows, strict=True)] == [True, True]
 
     def test_a_place_that_cannot_be_written_is_an_error_in_words(self, catalog: Path, tmp_path: Path) -> None:

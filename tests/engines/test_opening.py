@@ -31,7 +31,7 @@ def test_none_is_no_engines(n: int | None) -> None:
 @pytest.mark.parametrize("name", ["nope", "connect:nope", "", "None"])
 def test_an_unknown_profile_is_refused_with_those_that_there_are(name: str) -> None:
     profile = name.removeprefix("connect:")
-    with pytest.raises(ValueError, match=f"profile={profile!r} is neither one of .*'local'"), open_cluster(name):
+    with pytest.raises(ValueError, match=f"profile {profile!r} is neither one of .*'local'"), open_cluster(name):
         pass
 
 

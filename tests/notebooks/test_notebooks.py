@@ -24,7 +24,7 @@ from PIL import Image
 import toolkit as tk
 from toolkit import paths
 from toolkit.cli import main
-from toolkit.notebooks import parse_parameters, read_parameters
+from toolkit.notebooks import NotebookError, parse_parameters, read_parameters, run_notebook
 
 MakePhotos = Callable[..., list[Path]]
 
@@ -32,6 +32,7 @@ FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 SEGMENT = FOLDER / "segment.ipynb"
 EXPLORE = FOLDER / "explore.ipynb"
 
+KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 TINY = {"crop_size": "65", "stride": "65", "scales": "0.25", "flip": "false", "cluster": "none"}
 
 
@@ -447,3 +448,12 @@ class TestEveryNotebook:
             assert (
                 f"{parameter.name}: {parameter.type_name} = {parameter.default}\n    {parameter.help}" in result.output
             )
+
+
+def test_one_that_fails_leaves_what_was_executed_before(tmp_path: Path) -> None:
+    cell = nbformat.v4.new_code_cell("raise ValueError('no')")
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL}), tmp_path / "fails.ipynb")
+    (tmp_path / "ran.ipynb").write_text("as it ran")
+    with pytest.raises(NotebookError, match=r"ValueError: no\n.*ran.ipynb, the one before is .*ran.before.ipynb"):
+        run_notebook(tmp_path / "fails.ipynb", tmp_path / "ran.ipynb", {})
+    assert (tmp_path / "ran.before.ipynb").read_text() == "as it ran"
