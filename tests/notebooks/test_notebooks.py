@@ -455,5 +455,5 @@ def test_one_that_fails_leaves_what_was_executed_before(tmp_path: Path) -> None:
     nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL}), tmp_path / "fails.ipynb")
     (tmp_path / "ran.ipynb").write_text("as it ran")
     with pytest.raises(NotebookError, match=r"ValueError: no\n.*ran.ipynb, the one before is .*ran.before.ipynb"):
-        run_notebook(tmp_path / "fails.ipynb", tmp_path / "ran.ipynb", {})
+        run_notebook(tmp_path / "fails.ipynb", tmp_path / "ran.ipynb", {}, None)
     assert (tmp_path / "ran.before.ipynb").read_text() == "as it ran"
