@@ -250,6 +250,9 @@ class TestWords:
             ({"circle": 0.4}, "area: circle must be true, or a mapping"),
             ({"opaque": "yes"}, "area: opaque must be True or False"),
             ("{bottom: 0.1", "cannot be read"),
+            ("{bottom: 0.1, bottom: 0.2}", "says 'bottom' twice"),
+            ("{circle: {radius: 0.1, radius: 0.2}}", "says 'radius' twice"),
+            ("{bottom: 0,1}", "decimals have a point"),
             (0.1, "area has no 0.1"),
         ],
     )
