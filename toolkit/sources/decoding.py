@@ -89,23 +89,6 @@ def decode_alpha(data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> 
     return alpha
 
 
-def decode_drawn(
-    data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8] | None]:
-    """Colours and opacity of a picture, each for itself; parameters, errors and notes as for :func:`decode_image`.
-
-    Returns
-    -------
-    tuple of numpy.ndarray
-        uint8 ``(height, width, 3)``, RGB as they are stored, whatever shines through them, and what
-        :func:`decode_alpha` gives.
-    """
-    alpha = decode_alpha(data, uri, limits)
-    if alpha is None:
-        return decode_image(data, uri, limits), None
-    return _whatever_warnings_are(lambda: _decoded(data, uri, limits, _to_colours)), alpha
-
-
 def _whatever_warnings_are(decode: Callable[[], Any]) -> Any:
     try:
         return decode()
@@ -190,10 +173,6 @@ def _to_alpha(image: ImageFile.ImageFile) -> Image.Image | None:
         opaque = np.asarray(image) != image.info["transparency"]
         return Image.fromarray(opaque.astype(np.uint8) * 255)
     return image.convert("RGBA").getchannel("A")
-
-
-def _to_colours(image: ImageFile.ImageFile) -> Image.Image:
-    return _grey_to_rgb(image) if image.mode.startswith("I;16") else image.convert("RGBA").convert("RGB")
 
 
 def _grey_to_rgb(image: ImageFile.ImageFile) -> Image.Image:
