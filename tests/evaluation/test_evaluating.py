@@ -264,6 +264,19 @@ class TestWhichImages:
         with pytest.raises(EvaluationError, match="the catalog has no image 2"):
             evaluate(own_catalog, None, masks, images=[2])
 
+    def test_the_mask_of_one_that_was_removed_is_not_given_to_its_namesake(
+        self, tmp_path: Path, masks: Path, brightness_model: MakeModel, segment: Segment
+    ) -> None:
+        mask = next(path for path in sorted(masks.rglob("*")) if path.is_file())
+        for name in ("own/x/a.png", "own/y/a.png", "flat/a.png"):
+            (tmp_path / name).parent.mkdir(parents=True)
+            (tmp_path / name).write_bytes(mask.read_bytes())
+        catalog = tk.Catalog.create(tmp_path / "namesakes.zarr", tmp_path / "own")
+        segment(catalog, brightness_model())
+        catalog.remove(tmp_path / "own" / "x")
+        with pytest.raises(EvaluationError, match="could be the mask of"):
+            evaluate(catalog, None, tmp_path / "flat")
+
     def test_a_covariate_says_where_masks_are(
         self,
         catalog: tk.Catalog,

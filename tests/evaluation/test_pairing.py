@@ -57,6 +57,19 @@ class TestTwoCities:
         touch(tmp_path / "masks", "000.png", "001.png")
         assert found(tmp_path / "masks", self.IMAGES) == ["doubt"] * 4
 
+    def test_a_photo_that_was_removed_can_still_be_the_one(self, tmp_path: Path) -> None:
+        (mask,) = touch(tmp_path / "masks", "000.png")
+        bern, basel = self.IMAGES[0], self.IMAGES[2]
+        sought = find_targets(str(tmp_path / "masks"), ImagesOfTargets([basel], [basel], removed=[bern]), None)
+        with pytest.raises(EvaluationError, match=f"{mask} could be the mask of {basel} and of {bern}"):
+            sought.find(0, basel)
+
+    def test_a_mask_that_was_listed_and_removed_is_of_its_photo(self, tmp_path: Path) -> None:
+        (mask,) = touch(tmp_path / "masks", "000.png")
+        image = self.IMAGES[0]
+        sought = find_targets(str(tmp_path / "masks"), ImagesOfTargets([image], [image], removed=[mask]), None)
+        assert sought.find(0, image) == mask
+
     def test_the_error_shows_the_mask_and_both_photos(self, tmp_path: Path) -> None:
         (mask,) = touch(tmp_path, "000.png")
         with pytest.raises(EvaluationError) as caught:

@@ -94,6 +94,16 @@ class TestShapes:
         expected = [0.25 * side < row + 0.5 < side - 0.1 * side for row in range(side)]
         assert (np.ones(side, bool) if counted is None else counted[:, 0]).tolist() == expected
 
+    @pytest.mark.parametrize("percent", [1, 10, 30, 35, 70, 90])
+    def test_a_centre_on_the_very_edge_is_outside(self, percent: int) -> None:
+        for side in range(1, 121):
+            for name in ("top", "bottom"):
+                expected = [100 * (2 * row + 1) > 2 * percent * side for row in range(side)]
+                expected = expected if name == "top" else expected[::-1]
+                if any(expected):
+                    counted = Area.of({name: percent / 100}).counted(side, 3)  # type: ignore[union-attr]
+                    assert (np.ones(side, bool) if counted is None else counted[:, 0]).tolist() == expected
+
     @pytest.mark.parametrize(("height", "width"), [(400, 400), (480, 640), (900, 300)])
     def test_the_inscribed_circle_has_its_share(self, height: int, width: int) -> None:
         counted = Area(circle=Circle()).counted(height, width)
@@ -240,6 +250,9 @@ class TestWords:
             ({"circle": 0.4}, "area: circle must be true, or a mapping"),
             ({"opaque": "yes"}, "area: opaque must be True or False"),
             ("{bottom: 0.1", "cannot be read"),
+            ("{bottom: 0.1, bottom: 0.2}", "says 'bottom' twice"),
+            ("{circle: {radius: 0.1, radius: 0.2}}", "says 'radius' twice"),
+            ("{bottom: 0,1}", "decimals have a point"),
             (0.1, "area has no 0.1"),
         ],
     )

@@ -11,16 +11,20 @@ import pytest
 from PIL import BmpImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin, TiffImagePlugin
 
 from toolkit.sources import SourceError, decode_image
+from toolkit.sources.transparency import opaque_pixels
 
 HEIGHT, WIDTH = 40, 56
 NOISE = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
 PALETTE = Image.fromarray(NOISE).quantize(16)
+TEXTS = PngImagePlugin.PngInfo()
+TEXTS.add_text("comment", "x" * 3_000_000, zip=True)
 
 KINDS: dict[str, tuple[str, Image.Image, dict[str, Any]]] = {
     "jpeg": ("JPEG", Image.fromarray(NOISE), {}),
     "progressive jpeg": ("JPEG", Image.fromarray(NOISE), {"progressive": True}),
     "png": ("PNG", Image.fromarray(NOISE), {}),
     "palette png": ("PNG", PALETTE, {"transparency": b"\x80\xff\x00"}),
+    "transparent png": ("PNG", Image.fromarray(np.dstack([NOISE, NOISE[..., 0]])), {"pnginfo": TEXTS}),
     "webp": ("WEBP", Image.fromarray(NOISE), {}),
     "tiff": ("TIFF", Image.fromarray(NOISE), {}),
     "lzw tiff": ("TIFF", Image.fromarray(NOISE), {"compression": "tiff_lzw"}),
@@ -72,7 +76,8 @@ def outcome(data: bytes) -> tuple[str, bytes]:
         pixels = decode_image(data, "photo")
     except SourceError as error:
         return error.code, b""
-    return str(pixels.shape), pixels.tobytes()
+    opaque = opaque_pixels(data, "photo")
+    return str(pixels.shape), pixels.tobytes() + (b"" if opaque is None else opaque.tobytes())
 
 
 with warnings.catch_warnings():

@@ -67,9 +67,18 @@ class Pairing:
         URIs of all images that there are, not only of those that are asked for: each of them could claim a mask.
     naming : Naming
         What names share.
+    removed : sequence of str
+        URIs of images that there were: each of them could claim a mask, too, unless it is one itself.
     """
 
-    def __init__(self, masks: Iterable[MaskFile], images: Sequence[str], naming: Naming) -> None:
+    def __init__(
+        self, masks: Iterable[MaskFile], images: Sequence[str], naming: Naming, removed: Sequence[str] = ()
+    ) -> None:
+        known = set(images)
+        if removed:
+            masks = list(masks)
+            found = {mask.uri for mask in masks}  # those that were listed with the photos by mistake
+            images = [*images, *(uri for uri in removed if uri not in found)]
         self._naming = naming
         self._places = Places(images)
         self._images: dict[str, list[str]] = defaultdict(list)
@@ -78,7 +87,6 @@ class Pairing:
         self._choices: dict[str, _Choices] = {}
         for uri in dict.fromkeys(images):
             self._images[self._name(uri)].append(uri)
-        known = set(images)
         for mask in masks:
             name, suffix = naming.of_mask(split(mask.uri)[-1]) or ("", "")
             # A suffix that only masks have tells a mask from a photo that was listed with it; that of a file does not.

@@ -50,6 +50,8 @@ class Selection:
     """Which of these are asked for, ``(n_asked_for,)``."""
     covariates: Mapping[str, npt.NDArray[Any]]
     """What else is known of the images asked for, ``(n_asked_for,)`` each."""
+    removed: tuple[str, ...] = ()
+    """URIs of the images that were removed from the catalog, whose masks may lie where those of the others do."""
 
     @property
     def done(self) -> npt.NDArray[np.bool_]:
@@ -61,7 +63,7 @@ class Selection:
     def images_of_targets(self) -> ImagesOfTargets:
         """The images asked for, as targets are looked up for them."""
         asked_for = [self.uri(position) for position in range(len(self.rows))]
-        return ImagesOfTargets(asked_for, self.uris, self.covariates, self.bases)
+        return ImagesOfTargets(asked_for, self.uris, self.covariates, self.bases, self.removed)
 
     def bases(self, column: str) -> Sequence[str | None]:
         """The folders that relative paths in a covariate start from, ``(n_asked_for,)``; None: the working one."""
@@ -110,7 +112,8 @@ def select(cat: "Catalog", run_id: str | Sequence[str] | None, images: Images | 
         names = tuple(map(str, table.class_name.values))
         runs.append(SelectedRun(str(table.attrs["run_id"]), str(table.attrs["model"]), names, table.status.values))
     rows = _rows(images, uris, numbers)
-    return Selection(cat, tuple(runs), uris, numbers, rows, {name: values[rows] for name, values in covariates.items()})
+    of_those = {name: values[rows] for name, values in covariates.items()}
+    return Selection(cat, tuple(runs), uris, numbers, rows, of_those, tuple(cat.removed()))
 
 
 def are_several(run_id: object) -> TypeGuard[Iterable[Any]]:

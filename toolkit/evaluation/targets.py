@@ -72,6 +72,8 @@ class ImagesOfTargets:
     bases: Callable[[str], Sequence[str | None]] | None = None
     """The folders that relative paths in a covariate start from, one per image that is evaluated; None there, or
     instead: the working directory."""
+    removed: Sequence[str] = ()
+    """Those that were taken out of the catalog: a mask could be of one of them as well."""
 
 
 def find_targets(targets: Any, images: ImagesOfTargets, dataset: DatasetDescriptor | None) -> TargetFinder:
@@ -144,7 +146,7 @@ def _of_text(text: str, images: ImagesOfTargets, dataset: DatasetDescriptor | No
             f"table, nor a covariate (the catalog has {known}); {_ALLOWED}"
         )
     naming = Naming(before, suffixes, "" if dataset is None else dataset.label_format.image_suffix)
-    pairing = Pairing(found, images.everything or images.uris, naming)
+    pairing = Pairing(found, images.everything or images.uris, naming, images.removed)
     return TargetFinder(lambda position, uri: pairing.find(uri), f"{place} {naming}", nearly=pairing.nearly)
 
 

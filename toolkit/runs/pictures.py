@@ -49,7 +49,7 @@ def make_picture(data: bytes, uri: str, mask: str | None, work: Work) -> Picture
         work.projection.check(*size)
     counted = None
     if work.area is not None:
-        opaque = opaque_pixels(data, uri) if work.area.opaque else None
+        opaque = opaque_pixels(data, uri, work.limits) if work.area.opaque else None
         own = None if mask is None else _read_mask(mask, work)
         counted = work.area.counted(*size, opaque=opaque, mask=own)
     return Picture(pixels, counted, look_at(pixels))

@@ -1,9 +1,11 @@
 """Which pixels of a picture count: not the car's bonnet, nor a watermark, nor what lies around a fisheye's circle."""
 
 import functools
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -230,9 +232,7 @@ def _of_all_pictures(area: Area, height: int, width: int) -> np.ndarray | None:
     rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
     found = None
     if area.top or area.bottom or area.left or area.right:
-        inside_rows = (rows > area.top * height) & (rows < height - area.bottom * height)
-        inside_columns = (columns > area.left * width) & (columns < width - area.right * width)
-        found = inside_rows[:, None] & inside_columns
+        found = _between(area.top, area.bottom, height)[:, None] & _between(area.left, area.right, width)
     for part in (area.circle, area.ellipse):
         if part is None:
             continue
@@ -249,3 +249,15 @@ def _of_all_pictures(area: Area, height: int, width: int) -> np.ndarray | None:
     if found is not None:
         found.flags.writeable = False
     return found
+
+
+def _between(first: float, last: float, n: int) -> np.ndarray:
+    """Which of ``n`` pixels have their centre inside of what two fractions leave out; on the very edge it is outside.
+
+    Fractions are taken as they are written: floats would decide about a centre on the edge by their rounding.
+    """
+    start, stop = Fraction(str(first)) * n, n - Fraction(str(last)) * n
+    half = Fraction(1, 2)
+    pixels = np.arange(n)
+    inside: np.ndarray = (pixels > math.floor(start - half)) & (pixels < math.ceil(stop - half))
+    return inside

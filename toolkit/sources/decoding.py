@@ -2,6 +2,7 @@
 
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -71,18 +72,38 @@ def decode_image(data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> 
     the first picture is taken. Texts, profiles and thumbnails of a PNG or JPEG make it neither good nor bad. What
     other code of the process has set in Pillow (``LOAD_TRUNCATED_IMAGES``, ``MAX_IMAGE_PIXELS``, …) changes nothing.
     """
+    pixels: npt.NDArray[np.uint8] = _whatever_warnings_are(lambda: _decoded(data, uri, limits, _to_rgb))
+    return pixels
+
+
+def decode_alpha(data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> npt.NDArray[np.uint8] | None:
+    """How opaque the pixels of a picture are; parameters, errors and notes as for :func:`decode_image`.
+
+    Returns
+    -------
+    numpy.ndarray or None
+        uint8 ``(height, width)``, from 0 (transparent) to 255, upright as the pixels are; None if the picture knows no
+        transparency.
+    """
+    alpha: npt.NDArray[np.uint8] | None = _whatever_warnings_are(lambda: _decoded(data, uri, limits, _to_alpha))
+    return alpha
+
+
+def _whatever_warnings_are(decode: Callable[[], Any]) -> Any:
     try:
-        return _decoded(data, uri, limits)
+        return decode()
     except Warning:
         pass
     # Someone has made errors of warnings, which say nothing of this picture. One thread at a time: the filters of
     # warnings are the whole process's.
     with _WARNINGS_LOCK, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _decoded(data, uri, limits)
+        return decode()
 
 
-def _decoded(data: bytes, uri: str, limits: ReadLimits) -> npt.NDArray[np.uint8]:
+def _decoded(
+    data: bytes, uri: str, limits: ReadLimits, part: Callable[[ImageFile.ImageFile], Image.Image | None]
+) -> Any:
     format_name = _allowed_format(data, uri, limits)
     if format_name == "WEBP" and (size := webp_size(data)):
         _require_size(*size, uri, limits)
@@ -91,8 +112,10 @@ def _decoded(data: bytes, uri: str, limits: ReadLimits) -> npt.NDArray[np.uint8]
         _require_decodable(picture, format_name, uri, limits)
         picture.image.load()
         upright = _UPRIGHT.get(_orientation(picture))
-        rgb = _to_rgb(picture.image)
-        pixels = np.array(rgb if upright is None else rgb.transpose(upright))
+        wanted = part(picture.image)
+        if wanted is None:
+            return None
+        pixels = np.array(wanted if upright is None else wanted.transpose(upright))
     except (SourceError, MemoryError, Warning):
         raise
     except Exception as error:
@@ -141,6 +164,15 @@ def _to_rgb(image: ImageFile.ImageFile) -> Image.Image:
         return image.convert("RGB")
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image.convert("RGBA")).convert("RGB")
+
+
+def _to_alpha(image: ImageFile.ImageFile) -> Image.Image | None:
+    if not image.has_transparency_data:
+        return None
+    if image.mode.startswith("I;16"):  # Pillow converts none of these; their one transparent value says it all
+        opaque = np.asarray(image) != image.info["transparency"]
+        return Image.fromarray(opaque.astype(np.uint8) * 255)
+    return image.convert("RGBA").getchannel("A")
 
 
 def _grey_to_rgb(image: ImageFile.ImageFile) -> Image.Image:

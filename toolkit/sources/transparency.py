@@ -1,17 +1,15 @@
 """Which pixels of a picture are transparent."""
 
-import io
-
 import numpy as np
 import numpy.typing as npt
-from PIL import ExifTags, Image, ImageOps
 
-from toolkit.sources.errors import SourceError
+from toolkit.sources.decoding import decode_alpha
+from toolkit.sources.reading import DEFAULT_LIMITS, ReadLimits
 
 _LEAST_ALPHA = 128
 
 
-def opaque_pixels(data: bytes, uri: str) -> npt.NDArray[np.bool_] | None:
+def opaque_pixels(data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> npt.NDArray[np.bool_] | None:
     """Which pixels of a picture are not transparent: those whose alpha is at least 128 of 255.
 
     Parameters
@@ -20,6 +18,8 @@ def opaque_pixels(data: bytes, uri: str) -> npt.NDArray[np.bool_] | None:
         A picture that `decode_image` could decode.
     uri : str
         Where it came from; only named in errors.
+    limits : ReadLimits
+        As for `decode_image`.
 
     Returns
     -------
@@ -29,21 +29,7 @@ def opaque_pixels(data: bytes, uri: str) -> npt.NDArray[np.bool_] | None:
     Raises
     ------
     SourceError
-        ``corrupt``: its transparency cannot be decoded.
+        Those of `decode_image`.
     """
-    try:
-        with Image.open(io.BytesIO(data)) as image:
-            if not image.has_transparency_data:
-                return None
-            image.load()
-            if image.mode.startswith("I;16"):  # Pillow converts none of these; their one transparent value says it all
-                values = np.asarray(image) != image.info["transparency"]
-                picture = Image.fromarray(values.astype(np.uint8) * 255)
-            else:
-                picture = image.convert("RGBA").getchannel("A")
-            picture.getexif()[ExifTags.Base.Orientation] = image.getexif().get(ExifTags.Base.Orientation, 1)
-            return np.asarray(ImageOps.exif_transpose(picture)) >= _LEAST_ALPHA
-    except MemoryError:
-        raise
-    except Exception as error:
-        raise SourceError("corrupt", uri, f"its transparency cannot be decoded ({error}); copy it again") from error
+    alpha = decode_alpha(data, uri, limits)
+    return None if alpha is None else alpha >= _LEAST_ALPHA
