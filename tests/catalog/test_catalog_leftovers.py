@@ -160,3 +160,16 @@ def test_files_of_other_programs_are_not_removed_as_half_written(clean: Path, tm
     os.utime(folder / "download.partial", (1, 1))
     assert [problem.kind for problem in Catalog.open(folder).verify(repair=True)] == ["foreign"]
     assert (folder / "download.partial").exists()
+
+
+@pytest.mark.parametrize("name", ["7", "00000007", "²", "００００７"])
+def test_numbers_as_others_write_them_are_no_commits(tmp_path: Path, name: str) -> None:
+    catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg"])
+    for folder in ("commits", "changes", "folds", ""):
+        (tmp_path / "demo.zarr" / "images" / folder).mkdir(exist_ok=True)
+        (tmp_path / "demo.zarr" / "images" / folder / name).write_text("mine")
+    catalog.add(["/b.jpg"])
+    assert Catalog.open(tmp_path / "demo.zarr").images().uri.values.tolist() == ["/a.jpg", "/b.jpg"]
+    found = Catalog.open(tmp_path / "demo.zarr").verify(repair=True)
+    assert found.clean
+    assert (tmp_path / "demo.zarr" / "images" / "commits" / name).read_text() == "mine"

@@ -274,10 +274,10 @@ class TestLiving:
     def test_images_that_are_committed_meanwhile(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         added: list[int] = []
 
-        def commits(store: Store, prefix: str) -> list[int]:
+        def commits(store: Store, prefix: str, digits: int = 1) -> list[int]:
             if prefix == "images/commits" and not added:
                 added.append(Catalog.open(store).add(["/photos/new.jpg"]))
-            return numbers(store, prefix)
+            return numbers(store, prefix, digits)
 
         monkeypatch.setattr("toolkit.catalog.verifying.images.numbers", commits)
         assert not catalog.verify(repair=True)

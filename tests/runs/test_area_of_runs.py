@@ -97,6 +97,15 @@ class TestMaskPerImage:
         assert "mask1.png" in errors.message.iloc[0]
         assert "the column 'mask' names no mask of this image" in errors.message.iloc[1]
 
+    def test_masks_that_are_given_anew_after_the_run_are_said(
+        self, masked: Path, tmp_path: Path, model: Model, small_protocol: Protocol
+    ) -> None:
+        catalog = Catalog.create(tmp_path / "masked.zarr", masked)
+        segmented(catalog, model, small_protocol, area={"mask_column": "mask"})
+        catalog.add(catalog.images().to_dataframe().assign(mask=["mask1.png", "mask1.png", ""]))
+        with pytest.warns(UserWarning, match=r"2 images, the first .*, have other masks in 'mask' now than when"):
+            segmented(catalog, model, small_protocol, area={"mask_column": "mask"})
+
     def test_a_column_that_there_is_not_is_refused_before_anything_runs(
         self, masked: Path, tmp_path: Path, model: Model, small_protocol: Protocol
     ) -> None:

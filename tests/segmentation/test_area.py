@@ -20,6 +20,7 @@ from toolkit.segmentation import (
     mean_probabilities,
     segment_image,
 )
+from toolkit.sources import SourceError
 
 PROTOCOL = Protocol(scales=(0.5, 1.0), crop_size=40, stride=30, flip=True)
 HEIGHT, WIDTH = 50, 80
@@ -159,6 +160,21 @@ class TestMasks:
         area = Area(mask=Mask.read(tmp_path / "mask.png"), bottom=0.1)
         (tmp_path / "mask.png").unlink()
         assert pickle.loads(pickle.dumps(area)) == area
+
+    @pytest.mark.parametrize("brightness", [0, 255])
+    def test_a_mask_with_transparent_pixels_may_mean_either(self, tmp_path: Path, brightness: int) -> None:
+        drawn = np.full((6, 9, 4), brightness, np.uint8)
+        drawn[..., 3] = 0
+        drawn[2:4, 3:6, 3] = 255
+        Image.fromarray(drawn).save(tmp_path / "mask.png")
+        with pytest.raises(SourceError, match="mask with transparent pixels; save it in black and white"):
+            Area.of(str(tmp_path / "mask.png"))
+
+    def test_a_mask_that_is_opaque_may_have_an_alpha_channel(self, tmp_path: Path) -> None:
+        drawn = np.full((6, 9, 4), 255, np.uint8)
+        drawn[:3, :, :3] = 0
+        Image.fromarray(drawn).save(tmp_path / "mask.png")
+        assert Mask.read(tmp_path / "mask.png").resized(6, 9).sum() == 27
 
     def test_a_mask_with_nothing_in_it_leaves_nothing(self) -> None:
         with pytest.raises(PictureError, match="no pixel"):

@@ -54,7 +54,7 @@ def check_free(store: Store, *, exist_ok: bool) -> bool:
         return True
     if not _is_catalog(store):
         raise CatalogError(f"{_what_else(store)}; choose another path")
-    if not exist_ok and numbers(store, COMMITS):
+    if not exist_ok and numbers(store, COMMITS, digits=5):
         raise CatalogError(
             f"{store_name(store)} holds a catalog already; open it with Catalog.open, or pass exist_ok=True to add "
             "to it"

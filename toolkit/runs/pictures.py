@@ -6,7 +6,7 @@ import numpy as np
 
 from toolkit.runs.tasks import Work
 from toolkit.segmentation import Looks, Mask, PictureError, look_at
-from toolkit.sources import SourceError, decode_image, read_image
+from toolkit.sources import SourceError, decode_image, read_bytes
 from toolkit.sources.transparency import opaque_pixels
 
 
@@ -60,6 +60,6 @@ def _read_mask(uri: str, work: Work) -> Mask:
     if not uri:
         raise PictureError("area_unreadable", f"the column {work.area.mask_column!r} names no mask of this image")
     try:
-        return Mask.of(read_image(uri, work.limits))
+        return Mask.decode(read_bytes(uri, work.limits), uri, work.limits)
     except SourceError as error:
         raise PictureError("area_unreadable", f"its mask cannot be read: {error}") from error

@@ -19,7 +19,14 @@ from toolkit.models import Model, load_model
 from toolkit.runs.driver import Driver, DriverOptions
 from toolkit.runs.events import Observer
 from toolkit.runs.run import Run
-from toolkit.runs.settings import AreaWords, ProjectionWords, check_column, check_model, settings_of
+from toolkit.runs.settings import (
+    AreaWords,
+    ProjectionWords,
+    check_column,
+    check_model,
+    settings_of,
+    warn_of_newer_masks,
+)
 from toolkit.runs.tasks import LabelsBy, Work
 from toolkit.runs.worker import segment_batch, segmenter_of
 from toolkit.segmentation import Area, Execution, Precision, Projection, Protocol
@@ -154,6 +161,8 @@ def segment(
     segmenter = None if cluster else segmenter_of(work, model, here)
     session = Session.here(_devices(cluster, model))
     run_id = catalog.start_run(settings, session.origin)
+    if area is not None and area.mask_column:
+        warn_of_newer_masks(catalog, run_id, area.mask_column)
     executor = cluster.executor() if cluster else InProcessExecutor()
     run = Run(run_id, observers)
     # In this process the model at hand serves; engines load it by its source and compare digests.

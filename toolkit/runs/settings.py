@@ -1,6 +1,7 @@
 """What a run is known by in a catalog: all that decides its results."""
 
 import difflib
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -65,4 +66,21 @@ def check_column(catalog: Catalog, name: str) -> None:
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise ValueError(
             f"area: the catalog has no column {name!r}; {hint}its columns are {', '.join(map(repr, known)) or '(none)'}"
+        )
+
+
+def warn_of_newer_masks(catalog: Catalog, run_id: str, column: str) -> None:
+    """Warn if images were given other masks since they were segmented: a run is known by the column, not by these."""
+    changes = catalog.history(column)
+    if changes.empty:
+        return
+    changed = changes.groupby("image")["changed"].max()
+    started = catalog.to_xarray(run_id).started.to_series().reindex(changed.index)
+    newer = changed.index[started < changed]
+    if len(newer):
+        first = changes.uri[changes.image == newer[0]].iloc[0]
+        warnings.warn(
+            f"area: {len(newer):,} images, the first {first}, have other masks in {column!r} now than when they were "
+            f"segmented; their results stay those of the masks before. A column of another name makes another run",
+            stacklevel=3,
         )

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from toolkit.sources import read_image
+from toolkit.sources import ReadLimits, SourceError, decode_image, read_bytes
+from toolkit.sources.decoding import decode_alpha
+from toolkit.sources.reading import DEFAULT_LIMITS
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,18 @@ class Mask:
         Raises
         ------
         SourceError
-            It cannot be read as an image.
+            It cannot be read as an image, or has transparent pixels.
         """
-        return cls.of(read_image(str(path)))
+        return cls.decode(read_bytes(str(path)), str(path))
+
+    @classmethod
+    def decode(cls, data: bytes, uri: str, limits: ReadLimits = DEFAULT_LIMITS) -> "Mask":
+        """The mask in the bytes of a picture's file; errors as for `read`."""
+        alpha = decode_alpha(data, uri, limits)
+        if alpha is not None and alpha.min() < 255:  # does black on nothing count, or what is around it?
+            reason = "is a mask with transparent pixels; save it in black and white, what counts in white"
+            raise SourceError("unsupported_format", uri, reason)
+        return cls.of(decode_image(data, uri, limits))
 
     @functools.cached_property
     def digest(self) -> str:

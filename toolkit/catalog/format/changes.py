@@ -106,10 +106,10 @@ def list_changes(store: Store, known: Changes) -> Changes:
     DamagedError
         One is gone, or cannot be read.
     """
-    n = max(numbers(store, CHANGES), default=-1) + 1
+    n = max(numbers(store, CHANGES, digits=5), default=-1) + 1
     if n <= known.n:
         return known
-    for number in reversed(numbers(store, FOLDS)):
+    for number in reversed(numbers(store, FOLDS, digits=5)):
         if known.n <= number < n:
             try:
                 known = read_fold(store, number)

@@ -159,7 +159,7 @@ class ImageTables(tuple[ImageTable, ...]):
 def reserve_table(store: Store, owner: Owner) -> int:
     """A table number that is the caller's alone."""
     while True:
-        number = max(numbers(store, "claims/images"), default=-1) + 1
+        number = max(numbers(store, "claims/images", digits=5), default=-1) + 1
         if put_if_absent(store, reservation_path(number), owner.to_json()):
             return number
 
@@ -198,7 +198,7 @@ def arrays_below(store: Store, path: str) -> list[str]:
 def list_tables(store: Store, known: ImageTables | None = None) -> ImageTables:
     """The catalog's tables, in the order of their images, and all changes; those known are not read again."""
     known = ImageTables() if known is None else known
-    commits = numbers(store, COMMITS)
+    commits = numbers(store, COMMITS, digits=5)
     if commits != list(range(len(commits))):
         raise DamagedError(f"a commit is gone from {COMMITS} in the catalog; Catalog.verify() says which")
     new = [read_commit(store, place) for place in commits[len(known) :]]

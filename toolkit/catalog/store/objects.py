@@ -164,9 +164,16 @@ def names(store: Store, prefix: str) -> list[str]:
     return sorted(sync(_collect(store.list_dir, prefix)))
 
 
-def numbers(store: Store, prefix: str) -> list[int]:
-    """The names directly below a prefix that are numbers, in order; not what a killed writer left beside them."""
-    return sorted(int(name) for name in names(store, prefix) if name.isdigit())
+def numbers(store: Store, prefix: str, digits: int = 1) -> list[int]:
+    """The names directly below a prefix that are numbers, in order, spelled with so many digits at least.
+
+    Not what a killed writer left beside them, nor numbers as others write them.
+    """
+    return sorted(int(name) for name in names(store, prefix) if _is_number(name, digits))
+
+
+def _is_number(name: str, digits: int) -> bool:
+    return name.isascii() and name.isdigit() and name == f"{int(name):0{digits}d}"
 
 
 def is_empty(store: Store) -> bool:

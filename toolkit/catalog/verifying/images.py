@@ -44,8 +44,8 @@ _ROWS_AT_ONCE = 2**20
 
 def check_images(store: Store, findings: Findings) -> ImageTables:
     """Check commits and tables; those that are part of the catalog, in their order, as far as that is known."""
-    others = numbers(store, "images")  # listed before the commits, so that none is new here and unknown there
-    found = numbers(store, COMMITS)
+    others = numbers(store, "images", digits=5)  # listed before the commits, so that none is new here and unknown there
+    found = numbers(store, COMMITS, digits=5)
     commits: dict[int, ImageTable] = {}
     for place in found:
         try:
@@ -182,7 +182,7 @@ def _remove_table(store: Store, number: int) -> None:
 def _check_changes(store: Store, findings: Findings) -> None:
     """What became known of images later: that no change is gone, and that each can be read."""
     folds = []
-    for number in numbers(store, FOLDS):
+    for number in numbers(store, FOLDS, digits=5):
         try:
             read_fold(store, number)
             folds.append(number)
@@ -191,7 +191,7 @@ def _check_changes(store: Store, findings: Findings) -> None:
             findings.add(
                 "metadata", path, f"{error.__cause__}; it follows from the changes", partial(remove, store, path)
             )
-    for number in range(max([*numbers(store, CHANGES), *folds], default=-1) + 1):
+    for number in range(max([*numbers(store, CHANGES, digits=5), *folds], default=-1) + 1):
         try:
             read_change(store, number)
         except DamagedError as error:
