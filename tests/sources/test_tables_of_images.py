@@ -1,6 +1,7 @@
 """Tables of every common kind, as people have them: what is read, and what an error says of those that are not."""
 
 import bz2
+import csv
 import gzip
 import importlib.util
 import io
@@ -121,10 +122,10 @@ def test_a_row_with_too_few_fields_lacks_the_last_and_is_warned_of(tmp_path: Pat
         ("uri,place, place\na.jpg,1,2\n", "line 1: columns 2 and 3 are both called 'place'"),
         ("uri,uri\na.jpg,b.jpg\n", "line 1: columns 1 and 2 are both called 'uri'"),
         ("uri,,n\na.jpg,Bern,1\n", "line 1: column 2 has no name"),
-        (",uri\n5,a.jpg\n", "line 1: column 1 has no name"),
+        (",uri\nx,a.jpg\n", "line 1: column 1 has no name"),
         ('uri,note\na.jpg,"open\nb.jpg,x\n', "line 2: a quote .* not closed"),
         ('uri,note\na.jpg,x\nb.jpg,"one" two\n', "line 3: a quote .* within a cell"),
-        pytest.param('uri,n\na.jpg,"' + "x,\n" * 50_000, "line 2: a cell has more than 131,072", id="a long cell"),
+        pytest.param('uri,n\na.jpg,"' + "x,\n" * 50_000, "line 2: a quote .* is not closed", id="an open quote"),
         ("uri,note\na.jpg,x\nb.jpg,\0\n", "line 3 has a NUL byte"),
         ("", "it is empty"),
         ("\n\n", "it is empty"),
@@ -458,3 +459,41 @@ def test_a_file_of_another_kind_is_refused_by_what_it_seems_to_be(
 
 def test_a_picture_without_a_suffix_is_an_image(tmp_path: Path) -> None:
     assert listed(tmp_path, "photo", b"\xff\xd8\xff\xe0").uris == [str(tmp_path / "photo")]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['"","uri","x"\n"1","a.jpg",5\n"2","b.jpg",6\n', ",uri,x\n0,a.jpg,5\n7,b.jpg,6\n"],
+    ids=["R's row names", "a filtered frame"],
+)
+def test_numbers_of_rows_are_left_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / "t.csv").write_text(text)
+    listing = list_images(tmp_path / "t.csv", quiet=True)
+    assert listing.covariates is not None
+    assert listing.covariates.to_dict("list") == {"x": [5, 6]}
+    assert listing.left_out == {"columns without a name": ["column 1"]}
+
+
+def test_long_cells_are_read_whatever_limit_the_process_has(tmp_path: Path) -> None:
+    outline = "POLYGON ((" + "7.44 46.95, " * 15_000 + "7.44 46.95))"
+    (tmp_path / "t.csv").write_text(f'uri,where\na.jpg,"{outline}"\n')
+    before = csv.field_size_limit(20)
+    try:
+        listing = list_images(tmp_path / "t.csv", quiet=True)
+    finally:
+        csv.field_size_limit(before)
+    assert listing.covariates is not None
+    assert listing.covariates["where"].tolist() == [outline]
+
+
+def test_points_between_thousands_are_not_taken_for_decimal_ones(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("uri;pop;lat;day\na.jpg;1.234;46.1;14.05.2021\nb.jpg;12.345;7;1.6.2021\n")
+    listing = list_images(tmp_path / "t.csv", quiet=True)
+    assert listing.covariates is not None
+    assert listing.covariates["pop"].tolist() == ["1.234", "12.345"]
+    assert listing.covariates["lat"].tolist() == [46.1, 7.0]
+    assert "points may be decimal or between thousands" in listing.read_as["pop"]
+    assert "days first" in listing.read_as["day"]
+    said = list_images(tmp_path / "t.csv", {"day": "time"}, quiet=True)
+    assert said.covariates is not None
+    assert said.covariates["day"].dt.strftime("%Y-%m-%d").tolist() == ["2021-05-14", "2021-06-01"]

@@ -18,6 +18,8 @@ from toolkit.sources.values import IN_WORDS, INT64, Column, column_of, floats, s
 _WHOLE = r"^(?:0|-?[1-9][0-9]*)$"
 _NUMBER = r"^-?(?:(?:0|[1-9][0-9]*)\.?|(?:0|[1-9][0-9]*)?\.[0-9]+)(?:[eE][+-][0-9]+)?$|^-?[0-9]\.[0-9]+[eE][0-9]+$"
 _COMMA_NUMBER = r"^-?(?:0|[1-9][0-9]*)(?:,[0-9]+)?$"
+_POINTS = r"^-?[1-9][0-9]{0,2}(?:\.[0-9]{3})+$"
+_DAY_FIRST = r"^[0-9]{1,2}\.[0-9]{1,2}\.[0-9]{4}$"
 _DAY = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _CLOCK = r"[T ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,6})?)?"
 _ZONE = r"(?:Z|[+-][0-9]{2}:?[0-9]{2})"
@@ -94,6 +96,8 @@ def _numbers(texts: Any, stripped: Any, found: Any, decimal_comma: bool) -> Colu
         comma = decimal_comma and _all_match(found, _COMMA_NUMBER)
         if not comma:
             return None
+    elif decimal_comma and _points_are_doubtful(found):
+        return None
     points = [None if text is None else text.replace(",", ".") for text in stripped.to_pylist()]
     numbers = [None if text is None else float(text) for text in points]
     gives_back = not comma
@@ -105,6 +109,14 @@ def _numbers(texts: Any, stripped: Any, found: Any, decimal_comma: bool) -> Colu
             return None
     words = "numbers with a decimal comma" if comma else "numbers"
     return column_of(texts, floats(numbers), words, gives_back=gives_back)
+
+
+def _points_are_doubtful(found: Any) -> bool:
+    """Whether all points may be between thousands, as where commas are decimal: ``1.234`` is one or a thousand."""
+    import pyarrow.compute as pc
+
+    pointed = found.filter(pc.match_substring(found, "."))
+    return len(pointed) > 0 and _all_match(pointed, _POINTS)
 
 
 def _times(texts: Any, stripped: Any, found: Any, decimal_comma: bool) -> Column | None:
@@ -128,6 +140,10 @@ def _why_text(stripped: Any, found: Any, place: Callable[[int], str], name: str,
     """Text; and where most of a column are something else, which row keeps it from that."""
     import pyarrow.compute as pc
 
+    if decimal_comma and _all_match(found, _NUMBER) and _points_are_doubtful(found):
+        return "text: points may be decimal or between thousands; write a decimal comma, or no points"
+    if _all_match(found, _DAY_FIRST):
+        return f"text: days first, not ISO dates; or say types={{{name!r}: 'time'}}"
     for kind, pattern in _PATTERNS:
         if pattern == _COMMA_NUMBER and not decimal_comma:
             continue

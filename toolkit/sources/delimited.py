@@ -118,6 +118,9 @@ def _without_preamble(text: str, key: str) -> tuple[str, int, list[str], str | N
         line += 1
 
 
+_LONGEST_CELL = 2**24  # of characters: the outline of a country
+
+
 def _separator_of(text: str, key: str) -> str:
     """What makes `key` a cell of the header; else what makes most cells of it."""
     head = re.split(r"\r\n|\r|\n", text[:100_000], maxsplit=1)[0]
@@ -130,6 +133,8 @@ def _rows(text: str, separator: str, first_line: int) -> Iterator[tuple[int, lis
     head = re.split(r"\r\n|\r|\n", text[:100_000], maxsplit=1)[0].split(separator)
     spaced = len(head) > 1 and all(cell.startswith(" ") for cell in head[1:])  # written with ", "
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True, skipinitialspace=spaced)
+    # A limit of the whole process, for others; raised, it changes nothing that they could read.
+    csv.field_size_limit(max(csv.field_size_limit(), _LONGEST_CELL))
     line = first_line
     try:
         for cells in reader:
@@ -218,12 +223,12 @@ def _refuse_repeated(names: list[str], line: int) -> None:
 
 
 def _named(names: list[str], table: _Cells, left_out: dict[str, list[str]], line: int) -> list[str]:
-    """Names of columns; "" for one to leave out, which is nothing, or numbers its rows as pandas does."""
+    """Names of columns; "" for one to leave out, which is nothing, or numbers its rows as pandas and R do."""
     for number, name in enumerate(names):
         if name:
             continue
         cells = table.columns[number].to_pylist()
-        numbered = number == 0 and all(cell == str(row) for row, cell in enumerate(cells))
+        numbered = number == 0 and all(cell.isascii() and cell.isdigit() for cell in cells)
         if any(cell.strip() for cell in cells) and not numbered:
             raise ValueError(f"line {line}: column {number + 1} has no name; name it, or take it out")
         left_out.setdefault("columns without a name", []).append(f"column {number + 1}")

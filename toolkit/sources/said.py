@@ -18,13 +18,15 @@ MISSING_WORDS = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None
 """Words for what is missing, in columns of which a person says that they are no text."""
 
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+_GROUPED = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})*,\d+")  # 1.234,5
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})", re.ASCII)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d.*)?", re.ASCII)
 _BOOLEANS = {"true": True, "t": True, "yes": True, "1": True, "false": False, "f": False, "no": False, "0": False}
 
 _REMEDIES = {
     "whole": "a whole number has digits only, and fits 64 bits",
     "number": "a number is written like 1.5 or 2e-3",
-    "time": "a time is written like 2020-01-31 or 2020-01-31T08:30:00+01:00, and must exist",
+    "time": "a time is written like 2020-01-31, 31.1.2020 or 2020-01-31T08:30:00+01:00, and must exist",
     "boolean": "a boolean is True or False, yes or no, 1 or 0",
 }
 
@@ -54,6 +56,8 @@ def read_as_said(texts: Any, kind: str, place: Callable[[int], str], name: str) 
     cells = stripped.to_pylist()
     n_words = sum(cell in MISSING_WORDS for cell in cells)
     cells = [None if cell in MISSING_WORDS else cell for cell in cells]
+    if kind in ("whole", "number"):
+        cells = _with_plain_digits(cells)
     read: Callable[[str], Any] = _READERS[kind]
     values = [None if cell is None else read(cell) for cell in cells]
     for row, (cell, value) in enumerate(zip(cells, values, strict=True)):
@@ -79,6 +83,14 @@ def read_as_said(texts: Any, kind: str, place: Callable[[int], str], name: str) 
     return column_of(texts, series, words, gives_back=gives_back)
 
 
+def _with_plain_digits(cells: list[str | None]) -> list[str | None]:
+    """Numbers without points between thousands, where a cell such as ``1.234,5`` says that points are that."""
+    cells = [None if cell is None else cell.replace("\N{MINUS SIGN}", "-") for cell in cells]
+    if any(cell is not None and "." in cell and _GROUPED.fullmatch(cell) for cell in cells):
+        return [None if cell is None else cell.replace(".", "").replace(",", ".") for cell in cells]
+    return cells
+
+
 def _whole(text: str) -> int | None:
     try:
         number = Decimal(text)
@@ -101,6 +113,9 @@ def _number(text: str) -> float | None:
 
 def _time(text: str) -> datetime | None:
     try:
+        if day_first := _DAY_FIRST.fullmatch(text):
+            day, month, year = map(int, day_first.groups())
+            return datetime(year, month, day)
         return datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
     except ValueError:
         return None
