@@ -374,6 +374,13 @@ class TestEstimate:
         assert "on 2 images" in result.output
         assert catalog.runs().empty
 
+    def test_limits_and_areas_are_those_of_the_run(self, small_photos: list[Path]) -> None:
+        small = ("--scales", "1", "--crop-size", 97, "--sample", "1")
+        refused = segscape("estimate", small_photos[0], *small, "--max-megapixels", "0.0001")
+        assert "more than max_pixels=100; raise" in refused.output
+        misspelt = segscape("estimate", small_photos[0], *small, "--area", "{botom: 0.1}")
+        assert (misspelt.exit_code, "did you mean 'bottom'" in misspelt.output) == (1, True)
+
     def test_before_there_is_a_catalog(self, small_photos: list[Path], tmp_path: Path) -> None:
         result = segscape("estimate", small_photos[0].parent, "--scales", "1", "--sample", "1", "--crop-size", 97)
         assert result.exit_code == 0, result.output

@@ -247,6 +247,10 @@ def publish(catalog: str, target: str, run_id: str | None, overwrite: bool, part
 @click.option("--flip/--no-flip", default=True, show_default=True, help="Whether everything is also seen mirrored.")
 @click.option("--crop-size", type=int, help="Side of the tiles, pixels [the preset's].")
 @click.option("--stride", type=int, help="Pixels between neighbouring tiles [the preset's].")
+@click.option("--area", help="Which pixels count, such as circle or '{bottom: 0.1}' [all].")
+@click.option("--projection", help="equirectangular for 360° panoramas.")
+@click.option("--max-megapixels", type=float, help="Larger images are left out.")
+@click.option("--max-megabytes", type=float, help="Larger files are left out.")
 @click.option("--engines", default=1, show_default=True, help="How many engines there will be.")
 @click.option("--seconds", default=30.0, show_default=True, help="How long it may take to find out.")
 @click.option("--sample", default=20, show_default=True, help="How many images are looked at, if there is time.")
@@ -258,6 +262,10 @@ def estimate(
     flip: bool,
     crop_size: int | None,
     stride: int | None,
+    area: str | None,
+    projection: str | None,
+    max_megapixels: float | None,
+    max_megabytes: float | None,
     engines: int,
     seconds: float,
     sample: int,
@@ -275,6 +283,7 @@ def estimate(
     from toolkit.paths import data_catalog, expand
     from toolkit.runs import estimate
     from toolkit.segmentation import Protocol
+    from toolkit.sources import ReadLimits
 
     sides = {key: side for key, side in {"crop_size": crop_size, "stride": stride}.items() if side is not None}
     try:
@@ -287,7 +296,19 @@ def estimate(
         cat = Catalog.open(images) if is_catalog else Catalog.create(MemoryStore(), images)
         model = load_model(name or list_models()[0])
         model.network.to("cuda" if torch.cuda.is_available() else "cpu")
-        click.echo(estimate(cat, model, protocol, engines=engines, seconds=seconds, sample=sample))
+        limits = ReadLimits.of(max_megapixels=max_megapixels, max_megabytes=max_megabytes)
+        found = estimate(
+            cat,
+            model,
+            protocol,
+            engines=engines,
+            seconds=seconds,
+            sample=sample,
+            area=area,
+            projection=projection,
+            limits=limits,
+        )
+        click.echo(found)
     except (CatalogError, ImportError, OSError, ValueError) as error:
         raise click.ClickException(str(error)) from error
     except KeyboardInterrupt:

@@ -44,6 +44,15 @@ class ReadLimits:
     """Files of servers are kept on each machine that read them, up to so many bytes in ``~/.cache/segscape`` (or where
     ``SEGSCAPE_CACHE`` says); 0: none are. Worth while where the same images are read for several runs."""
 
+    @classmethod
+    def of(
+        cls, *, max_megapixels: float | None = None, max_megabytes: float | None = None, cache_gb: float = 0.0
+    ) -> "ReadLimits":
+        """Limits in the units of notebooks and commands: millions of pixels and bytes, GB; as usual where None."""
+        caps = {"max_pixels": max_megapixels, "max_bytes": max_megabytes}
+        given = {name: round(cap * 1e6) for name, cap in caps.items() if cap is not None}
+        return cls(**given, cache_bytes=round(cache_gb * 1e9))
+
     def __post_init__(self) -> None:
         for name, least in (("max_pixels", 1), ("max_bytes", 1), ("cache_bytes", 0)):
             whole_number(name, getattr(self, name), least=least)
