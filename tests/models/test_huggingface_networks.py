@@ -123,7 +123,9 @@ def write(kind: str, folder: Path, **config: Any) -> nn.Module:
     settings.label2id = {name: index for index, name in NAMES.items()}
     for key, value in config.items():
         setattr(settings, key, value)
-    network = lively(getattr(transformers, CLASSES[kind])(settings))
+    with torch.random.fork_rng():
+        torch.manual_seed(5)  # of the biases
+        network = lively(getattr(transformers, CLASSES[kind])(settings))
     network.save_pretrained(folder)
     if kind == "oneformer":
         write_oneformer_processor(folder)
