@@ -104,7 +104,7 @@ ANSWERS: dict[str, Any] = {
     "cat.labels(-4).tolist()": LABELS,
     "cat.labels(image=2).tolist()": LABELS,
     # tables and files
-    "cat.to_dataframe().shape": (6, 9),
+    "cat.to_dataframe().shape": (6, 13),
     "cat.to_dataframe(first).attrs['run_id'] == first": True,
     "cat.to_dataframe().set_index('uri')['tree'].max()": 1.0,
     "cat.publish('a.csv', partial=True)": None,

@@ -137,7 +137,7 @@ class TestRestored:
         finished.remove(URIS[:2])
         catalog = Catalog.create(finished.store, URIS, exist_ok=True)
         assert len(catalog) == 2
-        assert "2 of the images are removed, and stay so until Catalog.restore" in str(catalog.addition)
+        assert "2 images of these stay removed until Catalog.restore" in str(catalog.addition)
 
 
 def test_a_run_with_removed_images_ends(tmp_path: Path) -> None:

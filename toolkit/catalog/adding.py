@@ -59,7 +59,7 @@ class Addition:
         if self.restored:
             parts.append(f"{_counted(self.restored, 'removed image')} shown again")
         if self.hidden:
-            parts.append(f"{_counted(self.hidden, 'image')} of these removed, until Catalog.restore")
+            parts.append(f"{_counted(self.hidden, 'image')} of these stay removed until Catalog.restore")
         return ", ".join(parts)
 
 
@@ -146,7 +146,7 @@ def _changes(
             whole = read_covariate(contents.store, alone, name)
             before, given = whole.take(rows), column.take(positions)
             new = differing(before, given)
-            if _is_better_told(whole, rows, given):
+            if (new.any() or given.written is not None) and _is_better_told(whole, rows, given):
                 new |= ~given.missing
             if name in erase:
                 new |= given.missing & ~before.missing
