@@ -162,14 +162,46 @@ def test_files_of_other_programs_are_not_removed_as_half_written(clean: Path, tm
     assert (folder / "download.partial").exists()
 
 
-@pytest.mark.parametrize("name", ["7", "00000007", "²", "００００７"])
-def test_numbers_as_others_write_them_are_no_commits(tmp_path: Path, name: str) -> None:
-    catalog = Catalog.create(tmp_path / "demo.zarr", ["/a.jpg"])
-    for folder in ("commits", "changes", "folds", ""):
-        (tmp_path / "demo.zarr" / "images" / folder).mkdir(exist_ok=True)
-        (tmp_path / "demo.zarr" / "images" / folder / name).write_text("mine")
-    catalog.add(["/b.jpg"])
-    assert Catalog.open(tmp_path / "demo.zarr").images().uri.values.tolist() == ["/a.jpg", "/b.jpg"]
-    found = Catalog.open(tmp_path / "demo.zarr").verify(repair=True)
-    assert found.clean
-    assert (tmp_path / "demo.zarr" / "images" / "commits" / name).read_text() == "mine"
+@pytest.mark.parametrize("name", ["00000007", "7", "00007", "²", "٣", "1"])
+def test_a_file_with_a_number_as_its_name_harms_nothing_and_is_left_alone(
+    clean: Path, images: list[Path], model: tk.Model, tmp_path: Path, name: str
+) -> None:
+    folder = Path(shutil.copytree(clean, tmp_path / "demo.zarr"))
+    expected = str(shown(Catalog.open(clean)))
+    places = [folder, *(path for path in folder.rglob("*") if path.is_dir())]
+    theirs = [place / name for place in places if not (place / name).exists()]
+    for file in theirs:
+        file.write_text("mine")
+    catalog = Catalog.open(folder)
+    assert str(shown(catalog)) == expected
+    found = catalog.verify(repair=True, labels=True)
+    assert [problem.kind for problem in found] == ["foreign"], str(found)
+    assert {file.read_text() for file in theirs} == {"mine"}
+    assert str(shown(Catalog.open(folder))) == expected
+    run(LocalStore(folder), images, model)
+    assert catalog.add(["/photos/new.jpg"]) == 1
+
+
+@pytest.mark.parametrize("place", ["images/commits/00002", "images/changes/00002"])
+def test_a_file_in_the_place_of_the_next_object_is_named_and_left_alone(
+    clean: Path, tmp_path: Path, place: str
+) -> None:
+    folder = Path(shutil.copytree(clean, tmp_path / "demo.zarr"))
+    (folder / place).write_text("mine")
+    with pytest.raises(CatalogError, match=place):
+        Catalog.open(folder).images()
+    found = Catalog.open(folder).verify(repair=True)
+    assert not found.whole
+    assert f"at {place}: " in str(found)
+    assert "move that elsewhere" in str(found)
+    assert (folder / place).read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_table_keeps_what_is_somebody_s(clean: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(clean, tmp_path / "demo.zarr"))
+    shutil.copytree(folder / "images" / "00001", folder / "images" / "00009")
+    (folder / "images" / "00009" / "notes.txt").write_text("mine")
+    found = Catalog.open(folder).verify(repair=True)
+    assert {problem.kind for problem in found} == {"foreign", "uncommitted_segment"}
+    assert [path.name for path in (folder / "images" / "00009").rglob("*") if path.is_file()] == ["notes.txt"]
+    assert [problem.kind for problem in Catalog.open(folder).verify()] == ["foreign"]

@@ -23,7 +23,8 @@ import toolkit as tk
 from toolkit.catalog import Catalog, CatalogError, Heartbeat, ImageTable, Owner, RunSettings
 from toolkit.catalog.errors import DamagedError
 from toolkit.catalog.format.layout import generation_path, label_path
-from toolkit.catalog.store.objects import get, keys, numbers, put, remove, remove_all
+from toolkit.catalog.format.tables import list_commits
+from toolkit.catalog.store.objects import get, keys, put, remove, remove_all
 from toolkit.catalog.verifying.verification import Verification
 from toolkit.testing.small_run import N_IMAGES, assert_same, make_images, run, small_model
 
@@ -274,12 +275,12 @@ class TestLiving:
     def test_images_that_are_committed_meanwhile(self, catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
         added: list[int] = []
 
-        def commits(store: Store, prefix: str, digits: int = 1) -> list[int]:
-            if prefix == "images/commits" and not added:
+        def commits(store: Store) -> list[int]:
+            if not added:
                 added.append(Catalog.open(store).add(["/photos/new.jpg"]))
-            return numbers(store, prefix, digits)
+            return list_commits(store)
 
-        monkeypatch.setattr("toolkit.catalog.verifying.images.numbers", commits)
+        monkeypatch.setattr("toolkit.catalog.verifying.images.list_commits", commits)
         assert not catalog.verify(repair=True)
         assert added == [1]
         assert len(catalog.images().uri) == 11

@@ -53,12 +53,11 @@ class Claim:
 
 def latest_claim(store: Store, run_id: str, table: int, block: int) -> Claim | None:
     """The newest claim of a block; None if there is none."""
-    generations = numbers(store, claims_path(run_id, table, block))
-    if not generations:
-        return None
-    owner = read_owner(store, claim_path(run_id, table, block, generations[-1]))
-    assert owner is not None  # claims are never removed
-    return Claim(generations[-1], owner)
+    for generation in reversed(numbers(store, claims_path(run_id, table, block))):
+        owner = read_owner(store, claim_path(run_id, table, block, generation))
+        if owner is not None:  # else it is somebody's folder: claims are never removed
+            return Claim(generation, owner)
+    return None
 
 
 def claim_generation(store: Store, run_id: str, table: int, block: int, generation: int, owner: Owner) -> bool:

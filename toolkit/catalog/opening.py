@@ -6,7 +6,7 @@ from zarr.errors import ContainsGroupError
 from zarr.storage import LocalStore
 
 from toolkit.catalog.errors import CatalogError
-from toolkit.catalog.format.layout import COMMITS, FORMAT_ATTRIBUTE, FORMAT_VERSION
+from toolkit.catalog.format.layout import COMMITS, DIGITS, FORMAT_ATTRIBUTE, FORMAT_VERSION
 from toolkit.catalog.publishing.places import is_marked
 from toolkit.catalog.store.objects import is_empty, names, numbers, store_name
 
@@ -54,7 +54,7 @@ def check_free(store: Store, *, exist_ok: bool) -> bool:
         return True
     if not _is_catalog(store):
         raise CatalogError(f"{_what_else(store)}; choose another path")
-    if not exist_ok and numbers(store, COMMITS, digits=5):
+    if not exist_ok and numbers(store, COMMITS, DIGITS):
         raise CatalogError(
             f"{store_name(store)} holds a catalog already; open it with Catalog.open, or pass exist_ok=True to add "
             "to it"

@@ -21,10 +21,10 @@ from zarr.abc.store import Store
 
 from toolkit.catalog.errors import DamagedError, naming_damage
 from toolkit.catalog.format.kinds import Column, join_written
-from toolkit.catalog.format.layout import CHANGES, FOLDS, change_path, fold_path
+from toolkit.catalog.format.layout import CHANGE_BEGINS, CHANGES, DIGITS, FOLDS, change_path, fold_path
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.provenance import now
-from toolkit.catalog.store.objects import get, numbers, put, put_if_absent
+from toolkit.catalog.store.objects import consecutive, get, numbers, put, put_if_absent
 
 REMOVED = "/removed"
 """Name of what is no covariate: whether an image is not shown any more."""
@@ -106,10 +106,10 @@ def list_changes(store: Store, known: Changes) -> Changes:
     DamagedError
         One is gone, or cannot be read.
     """
-    n = max(numbers(store, CHANGES, digits=5), default=-1) + 1
+    n = max(change_numbers(store), default=-1) + 1
     if n <= known.n:
         return known
-    for number in reversed(numbers(store, FOLDS, digits=5)):
+    for number in reversed(numbers(store, FOLDS, DIGITS)):
         if known.n <= number < n:
             try:
                 known = read_fold(store, number)
@@ -119,6 +119,11 @@ def list_changes(store: Store, known: Changes) -> Changes:
     for number in range(known.n, n):
         known = known.after(read_change(store, number))
     return known
+
+
+def change_numbers(store: Store) -> list[int]:
+    """The numbers of all changes, and of what was one."""
+    return consecutive(store, CHANGES, DIGITS, CHANGE_BEGINS)
 
 
 def commit_change(store: Store, known: Changes, change: Change) -> bool:

@@ -16,6 +16,7 @@ from toolkit.catalog.store.objects import (
     CHECKED_COMPRESSION,
     WRITE_ALL,
     exists,
+    is_number,
     keys,
     numbers,
     remove,
@@ -80,14 +81,16 @@ class GenerationArrays:
 
     def written_blocks(self) -> list[int]:
         """The blocks that have a status in this generation, in order."""
-        return numbers(self._store, f"{self._path}/{STATUS.name}/c")
+        found = numbers(self._store, f"{self._path}/{STATUS.name}/c")
+        return [block for block in found if block < self._table.n_blocks]
 
     def blocks_of(self, field: ResultField) -> list[int]:
         """The blocks that have a chunk of a field, in order; slower than `written_blocks`, and of any field."""
         prefix = f"{self._path}/{field.name}/c/"
         found = (key.removeprefix(prefix).partition("/")[0] for key in keys(self._store, prefix))
         rows = self.rows_per_chunk(field)
-        return sorted({int(name) * rows // self._table.block_size for name in found if name.isdigit()})
+        blocks = {int(name) * rows // self._table.block_size for name in found if is_number(name)}
+        return sorted(block for block in blocks if block < self._table.n_blocks)
 
     def block_of(self, row: int) -> int:
         """The block that a row of the table lies in."""

@@ -102,27 +102,35 @@ COMMITS = "images/commits"
 
 _DRIVER = r"[A-Za-z0-9_][^/]*-\d+-[0-9a-f]{12}"
 _RUN_ID = r"[0-9a-f]{16}"
-_NODE = r"(zarr\.json|c/\d+(/\d+)?)"
+_N = r"(0|[1-9]\d*)"
+_N5 = r"(\d{5}|[1-9]\d{5,})"
+_NODE = rf"(zarr\.json|c/{_N}(/{_N})?)"
 
 _OURS = re.compile(
     rf"""
     zarr\.json
     | (images|runs)(/[a-z]+)? /zarr\.json
-    | images/(commits|changes|folds)/\d+
-    | images/(written/)?(?P<table>\d+)/(zarr\.json|(?P<column>[^/]+)/{_NODE})
-    | runs/{_RUN_ID}(/\d+)?(/\d+)?/zarr\.json
-    | runs/{_RUN_ID}/\d+/\d+/\w+/{_NODE}
-    | runs/{_RUN_ID}/\d+/\d+/labels(/\d+)?/zarr\.json
-    | runs/{_RUN_ID}/\d+/\d+/labels/\d+/\d+/{_NODE}
-    | runs/{_RUN_ID}/log/{_DRIVER}/\d+\.jsonl
+    | images/(commits|changes|folds)/{_N5}
+    | images/(written/)?(?P<table>{_N5})/(zarr\.json|(?P<column>[^/]+)/{_NODE})
+    | runs/{_RUN_ID}(/{_N5}(/{_N})?)?/zarr\.json
+    | runs/{_RUN_ID}/{_N5}/{_N}/\w+/{_NODE}
+    | runs/{_RUN_ID}/{_N5}/{_N}/labels(/{_N})?/zarr\.json
+    | runs/{_RUN_ID}/{_N5}/{_N}/labels/{_N}/{_N}/{_NODE}
+    | runs/{_RUN_ID}/log/{_DRIVER}/(\d{{6}}|[1-9]\d{{6,}})\.jsonl
     | runs/{_RUN_ID}/sessions/{_DRIVER}\.json
-    | runs/{_RUN_ID}/stuck/\d+/\d+
-    | claims/(images|{_RUN_ID}/\d+/\d+)/\d+
+    | runs/{_RUN_ID}/stuck/{_N5}/{_N}
+    | claims/(images/{_N5}|{_RUN_ID}/{_N5}/{_N}/{_N})
     | owners/{_DRIVER}
     """,
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
 _BEING_WRITTEN = re.compile(r".*\.[0-9a-f]{32}\.partial")
+
+
+DIGITS = 5
+"""Tables, commits, changes and folds have at least so many in their names; blocks and generations one."""
+COMMIT_BEGINS, CHANGE_BEGINS, OWNER_BEGINS = b'{"segment"', b"\x1f\x8b", b'{"host"'
+"""How what a catalog writes begins: commits, changes and folds, claims. What begins otherwise is somebody else's."""
 
 
 def is_run_id(name: str) -> bool:

@@ -25,7 +25,9 @@ from toolkit.catalog.format.changes import GIVEN, REMOVED, Changes, list_changes
 from toolkit.catalog.format.columns import decode_column
 from toolkit.catalog.format.kinds import Column
 from toolkit.catalog.format.layout import (
+    COMMIT_BEGINS,
     COMMITS,
+    DIGITS,
     commit_path,
     reservation_path,
     table_path,
@@ -33,6 +35,7 @@ from toolkit.catalog.format.layout import (
 )
 from toolkit.catalog.format.owner import Owner
 from toolkit.catalog.store.objects import (
+    consecutive,
     exists,
     get_json,
     names,
@@ -159,7 +162,7 @@ class ImageTables(tuple[ImageTable, ...]):
 def reserve_table(store: Store, owner: Owner) -> int:
     """A table number that is the caller's alone."""
     while True:
-        number = max(numbers(store, "claims/images", digits=5), default=-1) + 1
+        number = max(numbers(store, "claims/images", DIGITS), default=-1) + 1
         if put_if_absent(store, reservation_path(number), owner.to_json()):
             return number
 
@@ -198,11 +201,16 @@ def arrays_below(store: Store, path: str) -> list[str]:
 def list_tables(store: Store, known: ImageTables | None = None) -> ImageTables:
     """The catalog's tables, in the order of their images, and all changes; those known are not read again."""
     known = ImageTables() if known is None else known
-    commits = numbers(store, COMMITS, digits=5)
+    commits = list_commits(store)
     if commits != list(range(len(commits))):
         raise DamagedError(f"a commit is gone from {COMMITS} in the catalog; Catalog.verify() says which")
     new = [read_commit(store, place) for place in commits[len(known) :]]
     return ImageTables((*known[: len(commits)], *new), list_changes(store, known.changes))
+
+
+def list_commits(store: Store) -> list[int]:
+    """The places that have a commit, or what was one."""
+    return consecutive(store, COMMITS, DIGITS, COMMIT_BEGINS)
 
 
 def read_commit(store: Store, place: int) -> ImageTable:

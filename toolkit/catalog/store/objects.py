@@ -165,15 +165,31 @@ def names(store: Store, prefix: str) -> list[str]:
 
 
 def numbers(store: Store, prefix: str, digits: int = 1) -> list[int]:
-    """The names directly below a prefix that are numbers, in order, spelled with so many digits at least.
-
-    Not what a killed writer left beside them, nor numbers as others write them.
-    """
-    return sorted(int(name) for name in names(store, prefix) if _is_number(name, digits))
+    """The names directly below a prefix that are numbers of at least so many digits, in order; nothing else that lies
+    beside them, such as what a killed writer left."""
+    return sorted(int(name) for name in names(store, prefix) if is_number(name, digits))
 
 
-def _is_number(name: str, digits: int) -> bool:
+def is_number(name: str, digits: int = 1) -> bool:
+    """Whether this is how a number is written with at least so many digits; not ``007``, where one is enough."""
     return name.isascii() and name.isdigit() and name == f"{int(name):0{digits}d}"
+
+
+def consecutive(store: Store, prefix: str, digits: int, begins: bytes) -> list[int]:
+    """The numbers of objects that are written one after another and begin so; not those beyond a gap that somebody else
+    put there."""
+    found = numbers(store, prefix, digits)
+    while found and found[-1] >= len(found) and is_foreign(get(store, f"{prefix}/{found[-1]:0{digits}d}"), begins):
+        found.pop()
+    return found
+
+
+def is_foreign(content: bytes | None, begins: bytes) -> bool:
+    """Whether this is no object that begins so, cut off or filled with zeros as it may be; None is a folder."""
+    if content is None:
+        return True
+    found = content.lstrip(b"\0")[: len(begins)]
+    return not begins.startswith(found)
 
 
 def is_empty(store: Store) -> bool:

@@ -9,10 +9,13 @@ import zarr
 from zarr.abc.store import Store
 
 from toolkit.catalog.errors import DamagedError, naming_damage
-from toolkit.catalog.format.changes import read_change, read_fold, write_empty_change
+from toolkit.catalog.format.changes import change_numbers, read_change, read_fold, write_empty_change
 from toolkit.catalog.format.layout import (
+    CHANGE_BEGINS,
     CHANGES,
+    COMMIT_BEGINS,
     COMMITS,
+    DIGITS,
     FOLDS,
     change_path,
     commit_path,
@@ -33,19 +36,24 @@ from toolkit.catalog.format.tables import (
     commit_of,
     commit_table,
     covariates_of,
+    list_commits,
     read_commit,
     read_uris,
 )
-from toolkit.catalog.store.objects import get_json, names, numbers, put, remove, remove_all
+from toolkit.catalog.store.objects import get, get_json, is_foreign, names, numbers, put, remove
+from toolkit.catalog.verifying.foreign import holds_ours, remove_ours
 from toolkit.catalog.verifying.problems import Findings
 
 _ROWS_AT_ONCE = 2**20
+_OCCUPIED = "what has its name is not the catalog's: move that elsewhere, then verify(repair=True) once more"
 
 
 def check_images(store: Store, findings: Findings) -> ImageTables:
     """Check commits and tables; those that are part of the catalog, in their order, as far as that is known."""
-    others = numbers(store, "images", digits=5)  # listed before the commits, so that none is new here and unknown there
-    found = numbers(store, COMMITS, digits=5)
+    # Listed before the commits, so that none is new here and unknown there.
+    others = [number for number in numbers(store, "images", DIGITS) if holds_ours(store, table_path(number))]
+    found = list_commits(store)
+    findings.foreign += [commit_path(place) for place in numbers(store, COMMITS, DIGITS) if place not in found]
     commits: dict[int, ImageTable] = {}
     for place in found:
         try:
@@ -75,11 +83,16 @@ def _check_uncommitted(
         anew: Callable[[], object] = partial(put, store, commit_path(place), commit_of(store, table))
         if not gaps:  # somebody may be adding images just now
             anew = partial(commit_table, store, place, table)
-        findings.add("commit_lost", commit_path(place), detail, anew, images=table.n_images)
+        if gaps and place > max(commits, default=-1) and _is_occupied(store, commit_path(place), COMMIT_BEGINS):
+            findings.add("commit_lost", commit_path(place), f"{detail}; {_OCCUPIED}", images=table.n_images)
+        else:
+            findings.add("commit_lost", commit_path(place), detail, anew, images=table.n_images)
         commits[place] = table
         del gaps[:1]
     for place in gaps:
         detail = "damaged or gone, and which images it was about cannot be told; restore it from a backup"
+        if _is_occupied(store, commit_path(place), COMMIT_BEGINS):
+            detail = f"no commit can be read; {_OCCUPIED}"
         findings.add("commit_lost", commit_path(place), detail)
     for number in others:
         if number in robbed or _is_being_added(store, number):
@@ -175,14 +188,25 @@ def _read_column(store: Store, path: str, table: ImageTable, *, may_be_empty: bo
 
 
 def _remove_table(store: Store, number: int) -> None:
-    remove_all(store, written_path(number))
-    remove_all(store, table_path(number))
+    remove_ours(store, written_path(number))
+    remove_ours(store, table_path(number))
+
+
+def _is_occupied(store: Store, path: str, begins: bytes) -> bool:
+    """Whether somebody else put something where the catalog would write next. (Where it has written, something else is
+    damage.)"""
+    content = get(store, path)
+    return content is not None and is_foreign(content, begins)
 
 
 def _check_changes(store: Store, findings: Findings) -> None:
     """What became known of images later: that no change is gone, and that each can be read."""
     folds = []
-    for number in numbers(store, FOLDS, digits=5):
+    changes = change_numbers(store)
+    for number in numbers(store, FOLDS, DIGITS):
+        if number not in changes and _is_occupied(store, fold_path(number), CHANGE_BEGINS):
+            findings.foreign.append(fold_path(number))
+            continue
         try:
             read_fold(store, number)
             folds.append(number)
@@ -191,11 +215,16 @@ def _check_changes(store: Store, findings: Findings) -> None:
             findings.add(
                 "metadata", path, f"{error.__cause__}; it follows from the changes", partial(remove, store, path)
             )
-    for number in range(max([*numbers(store, CHANGES, digits=5), *folds], default=-1) + 1):
+    findings.foreign += [change_path(number) for number in numbers(store, CHANGES, DIGITS) if number not in changes]
+    last = max([*changes, *folds], default=-1)
+    for number in range(last + 1):
         try:
             read_change(store, number)
         except DamagedError as error:
             detail = f"{error.__cause__}; what it changed is shown as it was before: give the corrected table again"
             if any(fold >= number for fold in folds):
                 detail = f"{error.__cause__}; what it changed is known, but not when, and what it was before"
-            findings.add("change_lost", change_path(number), detail, partial(write_empty_change, store, number))
+            if number == last and _is_occupied(store, change_path(number), CHANGE_BEGINS):
+                findings.add("change_lost", change_path(number), f"no change can be read; {_OCCUPIED}")
+            else:
+                findings.add("change_lost", change_path(number), detail, partial(write_empty_change, store, number))

@@ -90,6 +90,8 @@ class Findings:
     def __init__(self, repair: bool) -> None:
         self.repair = repair
         self.problems: list[Problem] = []
+        self.foreign: list[str] = []
+        """Where the catalog writes, but somebody else wrote."""
 
     def add(
         self, kind: str, path: str, detail: str, mend: Callable[[], object] | None = None, *, images: int = 0

@@ -33,7 +33,8 @@ from toolkit.catalog.format.owner import Owner, read_owner
 from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.format.tables import ImageTable
 from toolkit.catalog.owners import Life, Watch
-from toolkit.catalog.store.objects import exists, get, is_empty_or_gone, keys, numbers, put, remove_all
+from toolkit.catalog.store.objects import exists, get, is_empty_or_gone, keys, numbers, put
+from toolkit.catalog.verifying.foreign import holds_ours, remove_ours
 from toolkit.catalog.verifying.problems import Findings
 
 _LATER = [field for field in RESULT_FIELDS if field.later]
@@ -65,6 +66,7 @@ def check_results(run: RunResults, watch: Watch, findings: Findings, *, labels: 
         (table, generation)
         for table in run.tables
         for generation in numbers(run.store, generations_path(run.run_id, table.number))
+        if holds_ours(run.store, generation_path(run.run_id, table.number, generation))
     ]
     for table, generation in generations:
         check = _GenerationCheck(run, table, generation, findings, labels=labels)
@@ -143,7 +145,8 @@ class _GenerationCheck:
     def blocks(self) -> list[int]:
         """The blocks of which anything lies there."""
         with_chunks = [self._arrays.blocks_of(field) for field in self._fields]
-        return sorted(set(numbers(self._store, f"{self._path}/labels")).union(*with_chunks))
+        with_labels = numbers(self._store, f"{self._path}/labels")
+        return sorted({block for block in with_labels if block < self._table.n_blocks}.union(*with_chunks))
 
     def block(self, block: int, life: Life) -> int:
         """Find what is wrong with a block whose owner has ended, or is silent; the number of results in it."""
@@ -230,7 +233,7 @@ class _GenerationCheck:
         for part in sorted(self._label_objects(block)):
             if part not in parts:
                 path = self._label_path(block, part)
-                mend = partial(remove_all, self._store, path) if self._may_remove else None
+                mend = partial(remove_ours, self._store, path) if self._may_remove else None
                 detail = "no image refers to it" + ("" if mend else "; its driver may not have ended, so it is kept")
                 self._findings.add("labels_orphaned", path, detail, mend)
 

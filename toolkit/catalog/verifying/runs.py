@@ -11,6 +11,7 @@ from toolkit.catalog.format.codes import ERROR_CODES
 from toolkit.catalog.format.generations import GenerationArrays
 from toolkit.catalog.format.layout import (
     FAILED,
+    OWNER_BEGINS,
     claim_path,
     claims_path,
     generations_path,
@@ -24,7 +25,7 @@ from toolkit.catalog.format.owner import NOBODY, Owner, read_owner
 from toolkit.catalog.format.records import list_sessions, read_record, read_session
 from toolkit.catalog.format.results import RunResults
 from toolkit.catalog.format.tables import ImageTables
-from toolkit.catalog.store.objects import exists, get, keys, numbers, put, put_if_absent, remove
+from toolkit.catalog.store.objects import exists, get, is_foreign, keys, numbers, put, put_if_absent, remove
 from toolkit.catalog.verifying.problems import Findings
 
 
@@ -97,7 +98,10 @@ def check_claims(store: Store, run_id: str, tables: ImageTables, findings: Findi
             for generation in numbers(store, claims_path(run_id, table.number, block)):
                 newest[block] = generation
                 path = claim_path(run_id, table.number, block, generation)
-                if read_owner(store, path) == NOBODY and get(store, path) != nobody:
+                content = get(store, path)
+                if is_foreign(content, OWNER_BEGINS):
+                    findings.foreign += [] if content is None else [path]
+                elif read_owner(store, path) == NOBODY and content != nobody:
                     detail = "who owns the block cannot be read; it counts as nobody's"
                     findings.add("note", path, detail, partial(put, store, path, nobody))
         for generation in numbers(store, generations_path(run_id, table.number)):

@@ -40,7 +40,6 @@ def verify_store(store: Store, *, repair: bool, labels: bool) -> Verification:
     tables = check_images(store, findings)
     n_checked = n_skipped = 0
     held: list[HeldBlock] = []
-    find_foreign(store, tables, findings)
     for run_id in run_folders(store):
         check_claims(store, run_id, tables, findings)
         run = check_run(store, run_id, tables, findings)
@@ -55,6 +54,7 @@ def verify_store(store: Store, *, repair: bool, labels: bool) -> Verification:
             n_skipped += 1
         else:
             n_checked += block.check(life)
+    find_foreign(store, tables, findings)
     return Verification(findings.problems, n_checked, n_skipped)
 
 
