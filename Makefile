@@ -61,13 +61,15 @@ clean:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".$(EXTRAS)"
 	@touch $@
 
-# What some tests call: a C++ compiler (by torch.compile), an SSH server, a scheduler.
+# What some tests call: a C++ compiler (by torch.compile), an SSH server, a scheduler; and a decimal comma.
 .PHONY: programs
 programs:
 	@missing=; command -v c++ >/dev/null || missing="$$missing g++"; \
 	PATH="$$PATH:/usr/sbin"; command -v sshd >/dev/null || missing="$$missing openssh-server"; \
 	command -v slurmctld >/dev/null && command -v munged >/dev/null || missing="$$missing slurm-wlm munge"; \
+	locale -a | grep -qix 'de_DE.utf-*8' || missing="$$missing locales"; \
 	if [ -z "$$missing" ]; then :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-	then apt-get update -qq && apt-get install -qq --yes --no-install-recommends $$missing >/dev/null; \
+	then apt-get update -qq && apt-get install -qq --yes --no-install-recommends $$missing >/dev/null && \
+		case "$$missing" in *locales*) localedef -i de_DE -f UTF-8 de_DE.UTF-8;; esac; \
 	else echo "some tests need programs that are missing; on Debian and Ubuntu: apt install$$missing"; fi

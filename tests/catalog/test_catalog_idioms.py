@@ -77,7 +77,8 @@ def table(
         catalog.publish(None, folder / "run.zarr")
         yield xr.open_dataset(folder / "run.zarr", engine="zarr")
     elif request.param == "icechunk":
-        icechunk = pytest.importorskip("icechunk")
+        import icechunk
+
         catalog.publish(None, folder / "run.icechunk")
         repository = icechunk.Repository.open(icechunk.local_filesystem_storage(str(folder / "run.icechunk")))
         yield xr.open_dataset(repository.readonly_session("main").store, engine="zarr", consolidated=False)

@@ -17,8 +17,6 @@ import pytest
 
 from toolkit.models import ModelError, define_missing_operators, load_model
 
-pytest.importorskip("transformers")
-
 NAME = "streets/tiny"
 COMMIT = "0" * 40
 
@@ -163,7 +161,6 @@ def test_a_checkpoint_whose_preprocessing_is_out_of_reach_is_not_taken_for_one_w
 
 
 def test_weights_of_an_encoder_are_out_of_reach(told: dict[str, Any]) -> None:
-    pytest.importorskip("segmentation_models_pytorch")
     assert told["encoder"].startswith("WeightsError")
     assert "cannot be reached" in told["encoder"]
 

@@ -170,21 +170,14 @@ ONE_CHANNEL = [
 ]
 
 
-def require(name: str) -> None:
-    if name.startswith("smp:"):
-        pytest.importorskip("segmentation_models_pytorch")
-
-
 @pytest.mark.parametrize("name", ONE_CHANNEL)
 def test_a_name_with_one_class_is_refused(name: str) -> None:
-    require(name)
     with pytest.raises(ModelOptionError, match=r"one output channel.*output=sigmoid"):
         load_model(name)
 
 
 @pytest.mark.parametrize("name", ONE_CHANNEL)
 def test_a_name_says_that_its_channel_is_a_sigmoids(name: str) -> None:
-    require(name)
     with pytest.warns(UntrainedNetworkWarning):
         model = load_model(f"{name}&output=sigmoid")
     assert model.class_names == ("class 0", "class 1")
@@ -207,7 +200,8 @@ def test_an_unknown_output_of_a_name_is_refused() -> None:
 
 
 def huggingface_checkpoint(folder: Path, n_labels: int, **settings: Any) -> Path:
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     define_missing_operators()
     config = transformers.SegformerConfig(
         num_encoder_blocks=4,

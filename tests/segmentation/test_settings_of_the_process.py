@@ -21,6 +21,7 @@ import toolkit as tk
 from toolkit import paths
 from toolkit.models.usual_torch import usual_torch
 from toolkit.sources import read_image
+from toolkit.testing.servers import UnavailableError
 
 PROTOCOLS = (
     tk.Protocol(crop_size=65, scales=(0.5, 1.0), flip=True),
@@ -92,8 +93,8 @@ def decimal_comma() -> Iterator[None]:
     before = locale.setlocale(locale.LC_ALL)
     try:
         locale.setlocale(locale.LC_ALL, "de_DE.UTF-8")
-    except locale.Error:
-        pytest.skip("this machine has no German locale")
+    except locale.Error as error:
+        raise UnavailableError("this machine has no German locale: localedef -i de_DE -f UTF-8 de_DE.UTF-8") from error
     try:
         yield
     finally:

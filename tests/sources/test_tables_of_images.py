@@ -365,7 +365,8 @@ def test_shapes_that_are_no_points_are_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["t.gpkg", "t.shp", "t.zip", "t.fgb", "t.parquet"])
 def test_points_of_layers_become_latitude_and_longitude(tmp_path: Path, name: str) -> None:
-    geopandas = pytest.importorskip("geopandas")
+    import geopandas
+
     frame = pd.DataFrame({"uri": ["a.jpg", "b.jpg"], "id": ["007", "8"]})
     points = geopandas.GeoDataFrame(frame, geometry=geopandas.points_from_xy([8.5, 8.75], [47.25, 47.5]), crs=4326)
     points = points.to_crs(3857)
@@ -386,7 +387,8 @@ def test_points_of_layers_become_latitude_and_longitude(tmp_path: Path, name: st
 
 
 def test_places_of_parquet_without_geopandas_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    geopandas = pytest.importorskip("geopandas")
+    import geopandas
+
     frame = pd.DataFrame({"uri": ["a.jpg"], "n": [1]})
     geopandas.GeoDataFrame(frame, geometry=geopandas.points_from_xy([8], [47]), crs=4326).to_parquet(tmp_path / "t.pq")
     monkeypatch.setattr("toolkit.sources.geography.find_spec", lambda name: None)
