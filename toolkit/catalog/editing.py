@@ -10,19 +10,19 @@ import pandas as pd
 from zarr.abc.store import Store
 
 from toolkit.catalog.adding import Addition
-from toolkit.catalog.driving import DrivenCatalog
 from toolkit.catalog.format.changes import REMOVED, Cells, Change, commit_change
 from toolkit.catalog.format.kinds import Column
 from toolkit.catalog.format.tables import ImageTables, read_uris
 from toolkit.catalog.reading.covariates import Images, covariate_names, read_texts
 from toolkit.catalog.reading.history import read_history
+from toolkit.catalog.showing import ShownCatalog
 from toolkit.catalog.store.objects import store_name
 from toolkit.sources import Listing, NoImagesError, list_images, normalize_uri
 
 Rows = npt.NDArray[np.int64]
 
 
-class EditedCatalog(DrivenCatalog):
+class EditedCatalog(ShownCatalog):
     """What people change of a catalog beside adding to it."""
 
     def __init__(self, location: str | os.PathLike[str] | Store | None = None) -> None:
